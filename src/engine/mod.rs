@@ -1,0 +1,1 @@
+//! Decisions: one pure step function over the tables.

@@ -1,0 +1,16 @@
+//! VXLAN and Geneve tunnel endpoints as a library.
+//!
+//! `vtep` never allocates, never panics and never asks what time it is. It is three layers, each of
+//! use alone; a layer imports only from the ones before it:
+//!
+//! | module | knows | never knows |
+//! |---|---|---|
+//! | [`wire`] | bytes: headers, options, checksums, the prebuilt outer header | state, time |
+//! | [`table`] | bounded memory lent by the caller: FDB, endpoints, flood lists | packets' bytes |
+//! | [`engine`] | decisions: [`Engine::step`](engine::Engine::step), verdicts, drop reasons, counters | I/O, clocks |
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod engine;
+pub mod table;
+pub mod wire;

@@ -1,0 +1,1 @@
+//! Bounded memory: the forwarding database and what its entries point to.
