@@ -11,6 +11,7 @@
 //!
 //! Lengths are bytes everywhere; where a header counts in 4-byte words, the accessor converts.
 
+pub mod checksum;
 mod error;
 mod types;
 
