@@ -30,6 +30,12 @@ impl WireError {
         Self { layer, reason: Reason::Truncated, offset, needed }
     }
 
+    /// A writer was given fewer than `needed` bytes.
+    #[must_use]
+    pub const fn buffer_too_small(layer: Layer, needed: u32) -> Self {
+        Self { layer, reason: Reason::BufferTooSmall, offset: 0, needed }
+    }
+
     /// The same error, seen from a slice in which this one starts at byte `base`.
     #[must_use]
     pub const fn shifted(self, base: u32) -> Self {

@@ -13,7 +13,9 @@
 
 pub mod checksum;
 mod error;
+pub mod ethernet;
 mod types;
+pub mod vlan;
 
 pub use error::{Layer, Reason, WireError};
 pub use types::{Encapsulation, EtherType, MacAddr, Span, TunnelFlags, Vni};
