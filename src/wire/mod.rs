@@ -14,7 +14,10 @@
 pub mod checksum;
 mod error;
 pub mod ethernet;
+pub mod ipv4;
+pub mod ipv6;
 mod types;
+pub mod udp;
 pub mod vlan;
 
 pub use error::{Layer, Reason, WireError};
