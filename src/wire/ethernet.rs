@@ -23,7 +23,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use super::{EtherType, Layer, MacAddr, WireError};
 
 /// Bytes of an Ethernet header without tags.
-pub const LEN: usize = size_of::<Header>();
+pub const HEADER_LEN: usize = size_of::<Header>();
 
 /// An Ethernet header as it stands in the frame; 14 bytes.
 #[derive(
@@ -84,7 +84,7 @@ impl Header {
     #[inline]
     pub fn emit(&self, out: &mut [u8]) -> Result<usize, WireError> {
         self.write_to_prefix(out).map_err(|_| WireError::buffer_too_small(Layer::Ethernet, 14))?;
-        Ok(LEN)
+        Ok(HEADER_LEN)
     }
 }
 
@@ -112,7 +112,7 @@ mod tests {
             EtherType::IPV6,
         );
         let mut out = [0xa5; 16];
-        assert_eq!(header.emit(&mut out), Ok(LEN));
+        assert_eq!(header.emit(&mut out), Ok(HEADER_LEN));
         assert_eq!(out[..14], BYTES[..14]);
         assert_eq!(out[14..], [0xa5; 2]);
         assert_eq!(Header::parse(&out).unwrap().0, &header);
@@ -120,13 +120,13 @@ mod tests {
 
     #[test]
     fn every_truncation() {
-        for len in 0..LEN {
+        for len in 0..HEADER_LEN {
             let error = Header::parse(&BYTES[..len]).unwrap_err();
             assert_eq!(error, WireError::truncated(Layer::Ethernet, 0, 14));
-            let mut out = [0xa5; LEN];
+            let mut out = [0xa5; HEADER_LEN];
             let header = *Header::parse(&BYTES).unwrap().0;
             assert_eq!(header.emit(&mut out[..len]).unwrap_err().reason, Reason::BufferTooSmall);
-            assert_eq!(out, [0xa5; LEN]);
+            assert_eq!(out, [0xa5; HEADER_LEN]);
         }
     }
 }

@@ -29,7 +29,7 @@ use super::checksum::{self, Sum};
 use super::{Layer, Reason, WireError};
 
 /// Bytes of a header without options.
-pub const LEN: usize = size_of::<Header>();
+pub const HEADER_LEN: usize = size_of::<Header>();
 /// The don't-fragment bit, in the word that holds flags and fragment offset.
 const DONT_FRAGMENT: u16 = 0x4000;
 /// The more-fragments bit of the same word.
@@ -74,7 +74,7 @@ impl<'a> Packet<'a> {
         let body = match total {
             0 if superframes => Some(rest),
             // A total below 20 wraps to a length that no slice has.
-            _ => rest.get(..total.wrapping_sub(LEN)),
+            _ => rest.get(..total.wrapping_sub(HEADER_LEN)),
         };
         match body.and_then(|body| body.split_at_checked(options_len)) {
             Some((options, payload)) => Ok(Self { header, options, payload, superframe: total == 0 }),
@@ -217,7 +217,7 @@ impl Header {
         if self.version() != 4 {
             return Err(WireError::new(Layer::Ipv4, Reason::UnknownVersion, 0));
         }
-        match self.header_len().checked_sub(LEN) {
+        match self.header_len().checked_sub(HEADER_LEN) {
             Some(len) => Ok(len),
             None => Err(WireError::new(Layer::Ipv4, Reason::HeaderLengthTooShort, 0)),
         }
@@ -268,7 +268,7 @@ impl Fields {
     ///
     /// [`Reason::Unrepresentable`] above 65515 bytes of payload.
     pub fn header(&self, payload_len: usize) -> Result<Header, WireError> {
-        let Ok(total_len) = u16::try_from(payload_len.saturating_add(LEN)) else {
+        let Ok(total_len) = u16::try_from(payload_len.saturating_add(HEADER_LEN)) else {
             return Err(WireError::new(Layer::Ipv4, Reason::Unrepresentable, 2));
         };
         let flags_offset = if self.dont_fragment { DONT_FRAGMENT } else { 0 };
@@ -296,7 +296,7 @@ impl Fields {
     pub fn emit(&self, payload_len: usize, out: &mut [u8]) -> Result<usize, WireError> {
         let header = self.header(payload_len)?;
         header.write_to_prefix(out).map_err(|_| WireError::buffer_too_small(Layer::Ipv4, 20))?;
-        Ok(LEN)
+        Ok(HEADER_LEN)
     }
 }
 
@@ -363,13 +363,13 @@ mod tests {
     #[test]
     fn construct_sets_every_byte_and_no_more() {
         let mut out = [0xa5; 22];
-        assert_eq!(FIELDS.emit(4, &mut out), Ok(LEN));
+        assert_eq!(FIELDS.emit(4, &mut out), Ok(HEADER_LEN));
         assert_eq!(out[..20], BYTES[..20]);
         assert_eq!(out[20..], [0xa5; 2]);
-        for len in 0..LEN {
-            let mut out = [0xa5; LEN];
+        for len in 0..HEADER_LEN {
+            let mut out = [0xa5; HEADER_LEN];
             assert_eq!(FIELDS.emit(4, &mut out[..len]), Err(WireError::buffer_too_small(Layer::Ipv4, 20)));
-            assert_eq!(out, [0xa5; LEN]);
+            assert_eq!(out, [0xa5; HEADER_LEN]);
         }
         assert_eq!(FIELDS.header(65_515).unwrap().total_len(), 65_535);
         for len in [65_516, usize::MAX] {

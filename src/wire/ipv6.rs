@@ -26,7 +26,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use super::{Layer, Reason, WireError};
 
 /// Bytes of the fixed header.
-pub const LEN: usize = size_of::<Header>();
+pub const HEADER_LEN: usize = size_of::<Header>();
 /// Extension headers that [`Packet::parse`] follows; one more is [`Reason::TooManyExtensions`].
 pub const MAX_EXTENSIONS: usize = 8;
 /// The next header number of nothing: no bytes follow.
@@ -113,7 +113,7 @@ impl<'a> Packet<'a> {
         let mut count = 0_usize;
         let mut at = 0_usize;
         while is_extension(self.protocol) {
-            let offset = u32::try_from(at.saturating_add(LEN)).unwrap_or(u32::MAX);
+            let offset = u32::try_from(at.saturating_add(HEADER_LEN)).unwrap_or(u32::MAX);
             if count == MAX_EXTENSIONS {
                 return Err(WireError::new(Layer::Ipv6, Reason::TooManyExtensions, offset));
             }
@@ -281,7 +281,7 @@ impl Fields {
     pub fn emit(&self, payload_len: usize, out: &mut [u8]) -> Result<usize, WireError> {
         let header = self.header(payload_len)?;
         header.write_to_prefix(out).map_err(|_| WireError::buffer_too_small(Layer::Ipv6, 40))?;
-        Ok(LEN)
+        Ok(HEADER_LEN)
     }
 }
 
@@ -314,7 +314,7 @@ mod tests {
         traffic_class: 0xb9,
         flow_label: 0x12345,
     };
-    const HEADER: [u8; LEN] = [
+    const HEADER: [u8; HEADER_LEN] = [
         0x6b, 0x91, 0x23, 0x45, 0x00, 0x04, 0x11, 0x40, 0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x01,
         0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x02,
     ];
@@ -347,13 +347,13 @@ mod tests {
     #[test]
     fn construct_sets_every_byte_and_no_more() {
         let mut out = [0xa5; 42];
-        assert_eq!(FIELDS.emit(4, &mut out), Ok(LEN));
+        assert_eq!(FIELDS.emit(4, &mut out), Ok(HEADER_LEN));
         assert_eq!(out[..40], HEADER);
         assert_eq!(out[40..], [0xa5; 2]);
-        for len in 0..LEN {
-            let mut out = [0xa5; LEN];
+        for len in 0..HEADER_LEN {
+            let mut out = [0xa5; HEADER_LEN];
             assert_eq!(FIELDS.emit(4, &mut out[..len]), Err(WireError::buffer_too_small(Layer::Ipv6, 40)));
-            assert_eq!(out, [0xa5; LEN]);
+            assert_eq!(out, [0xa5; HEADER_LEN]);
         }
         assert_eq!(FIELDS.header(65_536).unwrap_err().reason, Reason::Unrepresentable);
         let fields = Fields { flow_label: 0x10_0000, ..FIELDS };

@@ -21,7 +21,7 @@ use super::checksum::Sum;
 use super::{Layer, Reason, WireError};
 
 /// Bytes of the header.
-pub const LEN: usize = size_of::<Header>();
+pub const HEADER_LEN: usize = size_of::<Header>();
 /// UDP's number in the protocol field of IPv4 and the next header field of IPv6.
 pub const PROTOCOL: u8 = 17;
 
@@ -53,7 +53,7 @@ impl<'a> Packet<'a> {
         let payload = match header.len() {
             0 if superframe => Some(rest),
             // A length below 8 wraps to one that no slice has.
-            len => rest.get(..usize::from(len).wrapping_sub(LEN)),
+            len => rest.get(..usize::from(len).wrapping_sub(HEADER_LEN)),
         };
         match payload {
             Some(payload) => Ok(Self { header, payload }),
@@ -65,7 +65,7 @@ impl<'a> Packet<'a> {
     #[inline]
     #[must_use]
     pub fn len(&self) -> u32 {
-        u32::try_from(self.payload.len().saturating_add(LEN)).unwrap_or(u32::MAX)
+        u32::try_from(self.payload.len().saturating_add(HEADER_LEN)).unwrap_or(u32::MAX)
     }
 
     /// Whether the payload is empty.
@@ -188,7 +188,7 @@ impl Fields {
     /// [`Reason::Unrepresentable`] above 65527 bytes of payload; [`Reason::FamilyMismatch`] for addresses
     /// of two families.
     pub fn header(&self, payload: &[u8], addresses: Option<(IpAddr, IpAddr)>) -> Result<Header, WireError> {
-        let Ok(len) = u16::try_from(payload.len().saturating_add(LEN)) else {
+        let Ok(len) = u16::try_from(payload.len().saturating_add(HEADER_LEN)) else {
             return Err(WireError::new(Layer::Udp, Reason::Unrepresentable, 4));
         };
         let mut header = Header {
@@ -219,7 +219,7 @@ impl Fields {
     ) -> Result<usize, WireError> {
         let header = self.header(payload, addresses)?;
         header.write_to_prefix(out).map_err(|_| WireError::buffer_too_small(Layer::Udp, 8))?;
-        Ok(LEN)
+        Ok(HEADER_LEN)
     }
 }
 
@@ -265,14 +265,14 @@ mod tests {
     #[test]
     fn construct_sets_every_byte_and_no_more() {
         let mut out = [0xa5; 10];
-        assert_eq!(FIELDS.emit(&[1, 2, 3, 4], None, &mut out), Ok(LEN));
+        assert_eq!(FIELDS.emit(&[1, 2, 3, 4], None, &mut out), Ok(HEADER_LEN));
         assert_eq!(out[..8], BYTES[..8]);
         assert_eq!(out[8..], [0xa5; 2]);
-        for len in 0..LEN {
-            let mut out = [0xa5; LEN];
+        for len in 0..HEADER_LEN {
+            let mut out = [0xa5; HEADER_LEN];
             let error = FIELDS.emit(&[], None, &mut out[..len]).unwrap_err();
             assert_eq!(error, WireError::buffer_too_small(Layer::Udp, 8));
-            assert_eq!(out, [0xa5; LEN]);
+            assert_eq!(out, [0xa5; HEADER_LEN]);
         }
         assert_eq!(FIELDS.header(&vec![0; 65_527], None).unwrap().len(), 65_535);
         assert_eq!(FIELDS.header(&vec![0; 65_528], None).unwrap_err().reason, Reason::Unrepresentable);
@@ -283,7 +283,7 @@ mod tests {
     fn checksums_round_trip_and_any_flipped_bit_shows() {
         for (src, dst) in [V4, V6] {
             for payload in [&[][..], &[7], &[1, 2, 3, 4], &[0xff; 33]] {
-                let mut bytes = vec![0; LEN];
+                let mut bytes = vec![0; HEADER_LEN];
                 FIELDS.emit(payload, Some((src, dst)), &mut bytes).unwrap();
                 bytes.extend(payload);
                 let sum = pseudo(src, dst, u32::try_from(bytes.len()).unwrap()).unwrap();

@@ -14,7 +14,7 @@
 use super::{EtherType, Layer, Reason, WireError};
 
 /// Bytes of one tag.
-pub const LEN: usize = 4;
+pub const TAG_LEN: usize = 4;
 /// Tags that [`Tags::parse`] follows; one more is [`Reason::TooManyTags`].
 pub const MAX_TAGS: usize = 3;
 
@@ -63,7 +63,7 @@ impl Tag {
     /// The four bytes that stand between the source address and the EtherType.
     #[inline]
     #[must_use]
-    pub const fn to_bytes(self) -> [u8; LEN] {
+    pub const fn to_bytes(self) -> [u8; TAG_LEN] {
         let [a, b] = self.tpid.0.to_be_bytes();
         let [c, d] = self.tci.to_be_bytes();
         [a, b, c, d]
@@ -80,7 +80,7 @@ impl Tag {
             return Err(WireError::buffer_too_small(Layer::Vlan, 4));
         };
         *place = self.to_bytes();
-        Ok(LEN)
+        Ok(TAG_LEN)
     }
 }
 
@@ -143,7 +143,7 @@ impl Tags {
     #[inline]
     #[must_use]
     pub const fn len(&self) -> usize {
-        (self.count as usize).saturating_mul(LEN)
+        (self.count as usize).saturating_mul(TAG_LEN)
     }
 
     /// Whether there is no tag.
