@@ -11,11 +11,17 @@
 //!
 //! Lengths are bytes everywhere; where a header counts in 4-byte words, the accessor converts.
 
+pub mod checksum;
 mod error;
+pub mod ethernet;
 pub mod geneve;
 mod geneve_option;
 pub mod gpe;
+pub mod ipv4;
+pub mod ipv6;
 mod types;
+pub mod udp;
+pub mod vlan;
 pub mod vxlan;
 
 pub use error::{Layer, Reason, WireError};
