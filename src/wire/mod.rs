@@ -13,7 +13,9 @@
 
 pub mod checksum;
 mod error;
+pub mod inner;
 mod types;
 
 pub use error::{Layer, Reason, WireError};
+pub use inner::{Inner, IpKind};
 pub use types::{Encapsulation, EtherType, MacAddr, Span, TunnelFlags, Vni};
