@@ -12,10 +12,14 @@
 //! Lengths are bytes everywhere; where a header counts in 4-byte words, the accessor converts.
 
 pub mod checksum;
+pub mod ecn;
 mod error;
+pub mod flow;
 pub mod inner;
 mod types;
 
+pub use ecn::{Ecn, EcnMode};
 pub use error::{Layer, Reason, WireError};
+pub use flow::{PortRange, flow_hash};
 pub use inner::{Inner, IpKind};
 pub use types::{Encapsulation, EtherType, MacAddr, Span, TunnelFlags, Vni};
