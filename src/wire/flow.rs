@@ -32,7 +32,8 @@ pub fn flow_hash(seed: u64, inner: &Inner, frame: &[u8]) -> u32 {
             return finish(seed, addresses, transport(inner.protocol(), [i, j, k, l]));
         }
     }
-    other_flow_hash(seed, inner, frame)
+    // By value, so that a summary held in registers stays there for the case above.
+    other_flow_hash(seed, *inner, frame)
 }
 
 /// The UDP source ports that entropy may use, both ends included.
@@ -111,7 +112,7 @@ const UDP_LITE: u8 = 136;
 const PI: [u64; 4] = [0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7344, 0xa409_3822_299f_31d0, 0x082e_fa98_ec4e_6c89];
 
 #[inline(never)]
-fn other_flow_hash(seed: u64, inner: &Inner, frame: &[u8]) -> u32 {
+fn other_flow_hash(seed: u64, inner: Inner, frame: &[u8]) -> u32 {
     let l3 = usize::from(inner.l3());
     let ports = match inner.protocol() {
         TCP | UDP | DCCP | SCTP | UDP_LITE if inner.l4() != 0 => {

@@ -74,11 +74,11 @@ impl Inner {
                 });
             }
         }
-        // Taken apart and put together again so that the value above is never forced into memory.
-        match Self::walk(frame) {
-            Ok(Self { dst, src, link, ip }) => Ok(Self { dst, src, link, ip }),
-            Err(error) => Err(error),
+        let Walked { ip, link, src, dst, error } = walk(frame);
+        if let Some(error) = error {
+            return Err(error);
         }
+        Ok(Self { dst, src, link, ip })
     }
 
     /// Looks at an IPv4 or IPv6 packet (Geneve and GPE carry them without Ethernet).
@@ -229,42 +229,6 @@ impl Inner {
     pub const fn l4(&self) -> u16 {
         pair(self.ip, L4)
     }
-
-    /// Everything but untagged IPv4 without options.
-    #[inline(never)]
-    fn walk(frame: &[u8]) -> Result<Self, WireError> {
-        let Some((start, mut rest)) = frame.split_first_chunk::<ETHERNET>() else {
-            return Err(WireError::truncated(Layer::Inner, 0, 14));
-        };
-        let source = be64(start, 6);
-        let mut ethertype = EtherType(pair(source, 0));
-        let mut outermost = 0;
-        let mut l3 = 14_u16;
-        let mut tags = 0_u64;
-        while ethertype.is_tag() && tags < MAX_TAGS {
-            let Some(([a, b, c, d], after)) = rest.split_first_chunk::<4>() else {
-                return Err(WireError::truncated(Layer::Vlan, u32::from(l3), 4));
-            };
-            if tags == 0 {
-                outermost = u64::from(ethertype.0) << TPID | u64::from(u16::from_be_bytes([*a, *b])) << TCI;
-            }
-            ethertype = EtherType(u16::from_be_bytes([*c, *d]));
-            tags = tags.wrapping_add(1);
-            l3 = l3.wrapping_add(4);
-            rest = after;
-        }
-        let ip = match ethertype {
-            EtherType::IPV4 => ipv4(rest, l3),
-            EtherType::IPV6 => ipv6(rest, l3),
-            _ => 0,
-        };
-        Ok(Self {
-            dst: be64(start, 0) >> 16,
-            src: source >> 16,
-            link: outermost | u64::from(ethertype.0) << ETHERTYPE | u64::from(l3),
-            ip: ip | tags,
-        })
-    }
 }
 
 impl core::fmt::Debug for Inner {
@@ -331,6 +295,60 @@ const IPV4_FRAGMENT: u64 = 0x3fff;
 const FRAGMENT_HEADER: u8 = 44;
 /// Authentication header.
 const AUTHENTICATION: u8 = 51;
+
+/// What [`walk`] found. Not a `Result<Inner, _>`: that would be built in the caller's place for the
+/// result, and so force the straight line's value into memory too.
+#[repr(C)]
+struct Walked {
+    error: Option<WireError>,
+    ip: u64,
+    link: u64,
+    src: u64,
+    dst: u64,
+}
+
+impl Walked {
+    const fn failed(error: WireError) -> Self {
+        Self { error: Some(error), ip: 0, link: 0, src: 0, dst: 0 }
+    }
+}
+
+/// Everything but untagged IPv4 without options.
+#[inline(never)]
+fn walk(frame: &[u8]) -> Walked {
+    let Some((start, mut rest)) = frame.split_first_chunk::<ETHERNET>() else {
+        return Walked::failed(WireError::truncated(Layer::Inner, 0, 14));
+    };
+    let source = be64(start, 6);
+    let mut ethertype = EtherType(pair(source, 0));
+    let mut outermost = 0;
+    let mut l3 = 14_u16;
+    let mut tags = 0_u64;
+    while ethertype.is_tag() && tags < MAX_TAGS {
+        let Some(([a, b, c, d], after)) = rest.split_first_chunk::<4>() else {
+            return Walked::failed(WireError::truncated(Layer::Vlan, u32::from(l3), 4));
+        };
+        if tags == 0 {
+            outermost = u64::from(ethertype.0) << TPID | u64::from(u16::from_be_bytes([*a, *b])) << TCI;
+        }
+        ethertype = EtherType(u16::from_be_bytes([*c, *d]));
+        tags = tags.wrapping_add(1);
+        l3 = l3.wrapping_add(4);
+        rest = after;
+    }
+    let ip = match ethertype {
+        EtherType::IPV4 => ipv4(rest, l3),
+        EtherType::IPV6 => ipv6(rest, l3),
+        _ => 0,
+    };
+    Walked {
+        error: None,
+        ip: ip | tags,
+        link: outermost | u64::from(ethertype.0) << ETHERTYPE | u64::from(l3),
+        src: source >> 16,
+        dst: be64(start, 0) >> 16,
+    }
+}
 
 /// [`Inner::ip`] for a sound IPv4 header with these first eight bytes and these TTL and protocol.
 #[inline]
@@ -645,7 +663,8 @@ mod tests {
                 start.copy_from_slice(&[a, b, first]);
             }
             let inner = Inner::parse_ethernet(&frame);
-            prop_assert_eq!(inner, Inner::walk(&frame));
+            let Walked { error, ip, link, src, dst } = walk(&frame);
+            prop_assert_eq!(inner, error.map_or(Ok(Inner { dst, src, link, ip }), Err));
             if let Ok(inner) = inner {
                 prop_assert!(usize::from(inner.l3()) <= frame.len());
                 prop_assert!(usize::from(inner.l4()) <= frame.len());
