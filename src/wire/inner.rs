@@ -50,7 +50,33 @@ pub enum IpKind {
     Malformed = 4,
 }
 
+/// What the bytes a tunnel carries start with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+#[repr(u8)]
+pub enum FrameKind {
+    /// An Ethernet header.
+    #[default]
+    Ethernet = 0,
+    /// An IPv4 or IPv6 header.
+    Ip = 1,
+}
+
 impl Inner {
+    /// [`Inner::parse_ethernet`] or [`Inner::parse_ip`].
+    ///
+    /// # Errors
+    ///
+    /// Theirs.
+    #[inline]
+    pub fn parse(kind: FrameKind, bytes: &[u8]) -> Result<Self, WireError> {
+        match kind {
+            FrameKind::Ethernet => Self::parse_ethernet(bytes),
+            FrameKind::Ip => Self::parse_ip(bytes),
+        }
+    }
+
     /// Looks at an Ethernet frame without its FCS.
     ///
     /// A bad IP header is told by [`Inner::ip`] and is no error: whether such a frame is forwarded is for

@@ -13,13 +13,15 @@
 
 pub mod checksum;
 pub mod ecn;
+pub mod edit;
 mod error;
 pub mod flow;
 pub mod inner;
 mod types;
 
 pub use ecn::{Ecn, EcnMode};
+pub use edit::Edit;
 pub use error::{Layer, Reason, WireError};
 pub use flow::{PortRange, flow_hash};
-pub use inner::{Inner, IpKind};
+pub use inner::{FrameKind, Inner, IpKind};
 pub use types::{Encapsulation, EtherType, MacAddr, Span, TunnelFlags, Vni};
