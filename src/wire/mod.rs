@@ -12,11 +12,15 @@
 //! Lengths are bytes everywhere; where a header counts in 4-byte words, the accessor converts.
 
 pub mod checksum;
+pub mod ecn;
+pub mod edit;
 mod error;
 pub mod ethernet;
+pub mod flow;
 pub mod geneve;
 mod geneve_option;
 pub mod gpe;
+pub mod inner;
 pub mod ipv4;
 pub mod ipv6;
 mod types;
@@ -24,7 +28,11 @@ pub mod udp;
 pub mod vlan;
 pub mod vxlan;
 
+pub use ecn::{Ecn, EcnMode};
+pub use edit::Edit;
 pub use error::{Layer, Reason, WireError};
+pub use flow::{PortRange, flow_hash};
+pub use inner::{FrameKind, Inner, IpKind};
 pub use types::{Encapsulation, EtherType, MacAddr, Span, TunnelFlags, Vni};
 
 /// A buffer had to hold `needed` bytes, and does not.
