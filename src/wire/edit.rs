@@ -17,7 +17,7 @@ use super::{Ecn, EtherType, FrameKind, Inner, IpKind, Layer, Reason, WireError};
 ///
 /// What does not apply to a frame is left out, as Linux's and Open vSwitch's actions do: a pop without a
 /// tag, a PCP without a tag, DSCP and ECN without a sound IP header, VLAN edits of an IP packet. The parts
-/// work together: the VLAN edit comes first, and PCP concerns the tag that is outermost after it.
+/// work together: pops come first, then the VLAN edit, and PCP concerns the tag that is outermost after it.
 ///
 /// ```
 /// # use vtep::wire::{Ecn, FrameKind, edit::{Edit, VlanEdit}};
@@ -32,11 +32,11 @@ use super::{Ecn, EtherType, FrameKind, Inner, IpKind, Layer, Reason, WireError};
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Edit {
     /// From the top: PCP with its high bit for "set" 8, TOS bits 8, mask of the TOS bits to set 8,
-    /// [`VlanEdit`]'s number 8, unused 16, its TCI or VID 16. All zero is no edit.
+    /// [`VlanEdit`]'s number 8, number of pops 8, unused 8, TCI or VID 16. All zero is no edit.
     word: u64,
 }
 
-/// What happens to the outermost VLAN tag.
+/// What happens to the outermost VLAN tag that the pops leave.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
@@ -44,8 +44,6 @@ pub enum VlanEdit {
     /// Nothing.
     #[default]
     None,
-    /// It is taken off.
-    Pop,
     /// An 802.1Q tag with this PCP, DEI and VID is put in front.
     PushVlan(u16),
     /// An 802.1ad service tag with this PCP, DEI and VID is put in front.
@@ -77,13 +75,20 @@ impl Edit {
         self.word == 0
     }
 
-    /// This edit with `vlan` for the outermost tag.
+    /// This edit with the `count` outermost tags taken off first, 0 to 3; where a frame has fewer, all of them.
+    #[inline]
+    #[must_use]
+    pub const fn with_pop(self, count: u8) -> Self {
+        let count = if count > MAX_TAGS { MAX_TAGS } else { count };
+        Self { word: self.word & !(0xff << POPS) | (count as u64) << POPS }
+    }
+
+    /// This edit with `vlan` for the outermost tag that is left.
     #[inline]
     #[must_use]
     pub const fn with_vlan(self, vlan: VlanEdit) -> Self {
         let (number, tci) = match vlan {
             VlanEdit::None => (0, 0),
-            VlanEdit::Pop => (POP, 0),
             VlanEdit::PushVlan(tci) => (PUSH_VLAN, tci),
             VlanEdit::PushQinq(tci) => (PUSH_QINQ, tci),
             VlanEdit::SetVid(vid) => (SET_VID, vid & 0xfff),
@@ -113,13 +118,19 @@ impl Edit {
         self.with_tos(0x03, ecn as u64)
     }
 
-    /// What happens to the outermost VLAN tag.
+    /// How many tags are taken off, 0 to 3.
+    #[inline]
+    #[must_use]
+    pub const fn pops(self) -> u8 {
+        (self.word >> POPS & 0xff) as u8
+    }
+
+    /// What happens to the outermost VLAN tag that the pops leave.
     #[inline]
     #[must_use]
     pub const fn vlan(self) -> VlanEdit {
         let tci = (self.word & 0xffff) as u16;
         match self.word >> VLAN & 0xff {
-            POP => VlanEdit::Pop,
             PUSH_VLAN => VlanEdit::PushVlan(tci),
             PUSH_QINQ => VlanEdit::PushQinq(tci),
             SET_VID => VlanEdit::SetVid(tci),
@@ -148,12 +159,13 @@ impl Edit {
         if self.tos_mask() & 3 == 0 { None } else { Some(Ecn::from_tos(self.tos_bits())) }
     }
 
-    /// Bytes of a frame of `len` bytes with `tags` VLAN tags after the VLAN edit.
+    /// Bytes of a frame of `len` bytes with `tags` VLAN tags after the edit.
     #[inline]
     #[must_use]
     pub const fn edited_len(self, len: usize, tags: u8) -> usize {
+        let popped = if self.pops() < tags { self.pops() } else { tags };
+        let len = len.saturating_sub((popped as usize) << 2);
         match self.vlan() {
-            VlanEdit::Pop if tags > 0 => len.saturating_sub(4),
             VlanEdit::PushVlan(_) | VlanEdit::PushQinq(_) => len.saturating_add(4),
             _ => len,
         }
@@ -216,23 +228,23 @@ impl Edit {
 
     /// Edits the tags in a draft that stands behind the MAC addresses; whether anything changed.
     fn edit_tags(self, inner: &Inner, draft: &mut Draft<'_>) -> Option<bool> {
-        let mut tagged = inner.tags() > 0;
-        let changed = match self.vlan() {
+        let popped = inner.tags().min(self.pops());
+        for _ in 0..popped {
+            draft.take::<4>()?;
+        }
+        let tagged = inner.tags() > popped;
+        match self.vlan() {
             VlanEdit::PushVlan(tci) => return draft.put_tag(EtherType::VLAN, self.prioritised(tci)),
             VlanEdit::PushQinq(tci) => return draft.put_tag(EtherType::QINQ, self.prioritised(tci)),
             VlanEdit::SetVid(vid) if tagged => {
-                draft.take::<4>()?;
-                return draft.put_tag(inner.tpid(), self.prioritised(inner.tci() & 0xf000 | vid));
+                let [a, b, c, d] = draft.take()?;
+                let tci = u16::from_be_bytes([c, d]) & 0xf000 | vid;
+                return draft.put_tag(EtherType(u16::from_be_bytes([a, b])), self.prioritised(tci));
             }
-            VlanEdit::Pop if tagged => {
-                draft.take::<4>()?;
-                tagged = inner.tags() > 1;
-                true
-            }
-            _ => false,
-        };
+            _ => {}
+        }
         if !tagged || self.pcp().is_none() {
-            return Some(changed);
+            return Some(popped > 0);
         }
         let [a, b, c, d] = draft.take()?;
         draft.put_tag(EtherType(u16::from_be_bytes([a, b])), self.prioritised(u16::from_be_bytes([c, d])))
@@ -265,6 +277,7 @@ impl Edit {
 impl core::fmt::Debug for Edit {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Edit")
+            .field("pops", &self.pops())
             .field("vlan", &self.vlan())
             .field("pcp", &self.pcp())
             .field("dscp", &self.dscp())
@@ -278,7 +291,8 @@ impl defmt::Format for Edit {
     fn format(&self, f: defmt::Formatter<'_>) {
         defmt::write!(
             f,
-            "Edit {{ vlan: {}, pcp: {}, dscp: {}, ecn: {} }}",
+            "Edit {{ pops: {}, vlan: {}, pcp: {}, dscp: {}, ecn: {} }}",
+            self.pops(),
             self.vlan(),
             self.pcp(),
             self.dscp(),
@@ -290,8 +304,8 @@ impl defmt::Format for Edit {
 #[cfg(feature = "arbitrary")]
 impl<'a> arbitrary::Arbitrary<'a> for Edit {
     fn arbitrary(u: &mut arbitrary::Unstructured<'a>) -> arbitrary::Result<Self> {
-        let (vlan, pcp, dscp, ecn): (_, Option<u8>, Option<u8>, Option<Ecn>) = u.arbitrary()?;
-        let edit = Self::NONE.with_vlan(vlan);
+        let (pops, vlan, pcp, dscp, ecn): (u8, _, Option<u8>, Option<u8>, Option<Ecn>) = u.arbitrary()?;
+        let edit = Self::NONE.with_pop(pops).with_vlan(vlan);
         let edit = pcp.map_or(edit, |pcp| edit.with_pcp(pcp));
         let edit = dscp.map_or(edit, |dscp| edit.with_dscp(dscp));
         Ok(ecn.map_or(edit, |ecn| edit.with_ecn(ecn)))
@@ -303,10 +317,12 @@ const PCP: u32 = 56;
 const TOS_BITS: u32 = 48;
 const TOS_MASK: u32 = 40;
 const VLAN: u32 = 32;
-const POP: u64 = 1;
-const PUSH_VLAN: u64 = 2;
-const PUSH_QINQ: u64 = 3;
-const SET_VID: u64 = 4;
+const POPS: u32 = 24;
+const PUSH_VLAN: u64 = 1;
+const PUSH_QINQ: u64 = 2;
+const SET_VID: u64 = 3;
+/// Tags that are followed, and so most that can be taken off.
+const MAX_TAGS: u8 = 3;
 
 /// The start of an edited frame, as far as it is built; each step gives `None` past an end.
 struct Draft<'a> {
@@ -377,11 +393,11 @@ mod tests {
             // Before the push of a fourth tag, which would hide the IP header from a look afterwards.
             let tags = (0..3).take_while(|i| is_tag(&frame, 12 + 4 * i)).count();
             l3 = 14 + 4 * tags;
+            for _ in 0..tags.min(usize::from(edit.pops())) {
+                frame.drain(12..16);
+                l3 -= 4;
+            }
             match edit.vlan() {
-                VlanEdit::Pop if is_tag(&frame, 12) => {
-                    frame.drain(12..16);
-                    l3 -= 4;
-                }
                 VlanEdit::PushVlan(tci) => {
                     frame.splice(12..12, [0x81, 0x00, tci.to_be_bytes()[0], tci.to_be_bytes()[1]]);
                     l3 += 4;
@@ -453,14 +469,13 @@ mod tests {
     fn any_edit() -> impl Strategy<Value = Edit> {
         let vlan = prop_oneof![
             Just(VlanEdit::None),
-            Just(VlanEdit::Pop),
             any::<u16>().prop_map(VlanEdit::PushVlan),
             any::<u16>().prop_map(VlanEdit::PushQinq),
             any::<u16>().prop_map(VlanEdit::SetVid),
         ];
         let option = || prop::option::of(any::<u8>());
-        (vlan, option(), option(), option()).prop_map(|(vlan, pcp, dscp, ecn)| {
-            let edit = Edit::NONE.with_vlan(vlan);
+        (0..4_u8, vlan, option(), option(), option()).prop_map(|(pops, vlan, pcp, dscp, ecn)| {
+            let edit = Edit::NONE.with_pop(pops).with_vlan(vlan);
             let edit = pcp.map_or(edit, |pcp| edit.with_pcp(pcp));
             let edit = dscp.map_or(edit, |dscp| edit.with_dscp(dscp));
             ecn.map_or(edit, |ecn| edit.with_ecn(Ecn::from_tos(ecn)))
@@ -498,7 +513,7 @@ mod tests {
         assert!(Edit::NONE.is_none() && Edit::default() == Edit::NONE);
         let none = Edit::NONE;
         assert_eq!((none.vlan(), none.pcp(), none.dscp(), none.ecn()), (VlanEdit::None, None, None, None));
-        for vlan in [VlanEdit::Pop, VlanEdit::PushVlan(0xffff), VlanEdit::PushQinq(0), VlanEdit::SetVid(0xfff)] {
+        for vlan in [VlanEdit::PushVlan(0xffff), VlanEdit::PushQinq(0), VlanEdit::SetVid(0xfff)] {
             let edit = Edit::NONE.with_pcp(7).with_dscp(63).with_ecn(Ecn::Ce).with_vlan(VlanEdit::PushVlan(0x1234));
             let edit = edit.with_vlan(vlan).with_pcp(0).with_dscp(0).with_ecn(Ecn::NotEct);
             assert_eq!((edit.vlan(), edit.pcp(), edit.dscp(), edit.ecn()), (vlan, Some(0), Some(0), Some(Ecn::NotEct)));
@@ -509,7 +524,9 @@ mod tests {
         assert_eq!(Edit::NONE.with_dscp(0xff).dscp(), Some(63));
         assert_eq!(Edit::NONE.with_dscp(46).ecn(), None);
         assert_eq!(Edit::NONE.with_ecn(Ecn::Ect0).dscp(), None);
-        assert!(Edit::NONE.with_vlan(VlanEdit::Pop).with_vlan(VlanEdit::None).is_none());
+        assert!(
+            Edit::NONE.with_pop(1).with_vlan(VlanEdit::PushVlan(1)).with_pop(0).with_vlan(VlanEdit::None).is_none()
+        );
     }
 
     #[test]
@@ -521,25 +538,25 @@ mod tests {
             (edited.head, edited.skip)
         };
         assert_eq!(apply(Edit::NONE), (0, 0));
-        assert_eq!(apply(Edit::NONE.with_vlan(VlanEdit::Pop)), (12, 16));
+        assert_eq!(apply(Edit::NONE.with_pop(1)), (12, 16));
         assert_eq!(apply(Edit::NONE.with_vlan(VlanEdit::PushVlan(1))), (16, 12));
         assert_eq!(apply(Edit::NONE.with_vlan(VlanEdit::SetVid(1))), (16, 16));
         assert_eq!(apply(Edit::NONE.with_pcp(1)), (16, 16));
-        assert_eq!(apply(Edit::NONE.with_vlan(VlanEdit::Pop).with_pcp(1)), (12, 16));
+        assert_eq!(apply(Edit::NONE.with_pop(1).with_pcp(1)), (12, 16));
         assert_eq!(apply(Edit::NONE.with_ecn(Ecn::NotEct)), (0, 0));
         assert_eq!(apply(Edit::NONE.with_ecn(Ecn::Ce)), (30, 30));
-        assert_eq!(apply(Edit::NONE.with_ecn(Ecn::Ce).with_vlan(VlanEdit::Pop)), (26, 30));
+        assert_eq!(apply(Edit::NONE.with_ecn(Ecn::Ce).with_pop(1)), (26, 30));
     }
 
     #[test]
     fn leaves_out_what_does_not_apply() {
         let arp = [&[2; 12][..], &[0x08, 0x06], &[0; 28]].concat();
         let all = Edit::NONE.with_pcp(3).with_dscp(46).with_ecn(Ecn::Ce);
-        for vlan in [VlanEdit::None, VlanEdit::Pop, VlanEdit::SetVid(9)] {
+        for vlan in [VlanEdit::None, VlanEdit::SetVid(9)] {
             assert_eq!(apply(all.with_vlan(vlan), &arp, FrameKind::Ethernet), arp);
         }
         let packet = ipv4(5, 0, 1);
-        for vlan in [VlanEdit::Pop, VlanEdit::PushVlan(1), VlanEdit::PushQinq(1), VlanEdit::SetVid(9)] {
+        for vlan in [VlanEdit::PushVlan(1), VlanEdit::PushQinq(1), VlanEdit::SetVid(9)] {
             assert_eq!(apply(Edit::NONE.with_vlan(vlan).with_pcp(1), &packet, FrameKind::Ip), packet);
         }
         let mut bad = [&[2; 12][..], &[0x08, 0x00], &packet].concat();
@@ -571,7 +588,7 @@ mod tests {
     #[test]
     fn names_every_truncation() {
         let frame = [&[2; 12][..], &[0x88, 0xa8, 0, 1, 0x81, 0, 0, 2, 0x08, 0x00], &ipv4(5, 0, 1)].concat();
-        let edit = Edit::NONE.with_vlan(VlanEdit::Pop).with_pcp(1).with_dscp(1);
+        let edit = Edit::NONE.with_pop(1).with_pcp(1).with_dscp(1);
         let mut scratch = [0; Edit::MAX_PREFIX];
         for len in 0..=frame.len() {
             let result = edit.apply(&frame[..len], FrameKind::Ethernet, &mut scratch);
@@ -599,7 +616,7 @@ mod tests {
             let push = if service { VlanEdit::PushQinq(tci) } else { VlanEdit::PushVlan(tci) };
             let pushed = apply(Edit::NONE.with_vlan(push), &frame, FrameKind::Ethernet);
             prop_assert_eq!(Inner::parse_ethernet(&pushed).unwrap().tci(), tci);
-            prop_assert_eq!(apply(Edit::NONE.with_vlan(VlanEdit::Pop), &pushed, FrameKind::Ethernet), frame);
+            prop_assert_eq!(apply(Edit::NONE.with_pop(1), &pushed, FrameKind::Ethernet), frame);
         }
 
         #[test]
