@@ -11,6 +11,10 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+// The derive of `arbitrary` names `std::thread_local!`; the feature is for fuzzers on a host only.
+#[cfg(feature = "arbitrary")]
+extern crate std;
+
 pub mod engine;
 pub mod table;
 pub mod wire;

@@ -30,6 +30,18 @@ impl WireError {
         Self { layer, reason: Reason::Truncated, offset, needed }
     }
 
+    /// The length field at `offset` claims `needed` bytes from there on, more than the layer around it has.
+    #[must_use]
+    pub const fn too_long(layer: Layer, offset: u32, needed: u32) -> Self {
+        Self { layer, reason: Reason::LengthTooLong, offset, needed }
+    }
+
+    /// A writer was given fewer than `needed` bytes.
+    #[must_use]
+    pub const fn buffer_too_small(layer: Layer, needed: u32) -> Self {
+        Self { layer, reason: Reason::BufferTooSmall, offset: 0, needed }
+    }
+
     /// The same error, seen from a slice in which this one starts at byte `base`.
     #[must_use]
     pub const fn shifted(self, base: u32) -> Self {

@@ -11,8 +11,48 @@
 //!
 //! Lengths are bytes everywhere; where a header counts in 4-byte words, the accessor converts.
 
+pub mod checksum;
+pub mod ecn;
+pub mod edit;
 mod error;
+pub mod ethernet;
+pub mod flow;
+pub mod geneve;
+mod geneve_option;
+pub mod gpe;
+pub mod inner;
+pub mod ipv4;
+pub mod ipv6;
 mod types;
+pub mod udp;
+pub mod vlan;
+pub mod vxlan;
 
+pub use ecn::{Ecn, EcnMode};
+pub use edit::Edit;
 pub use error::{Layer, Reason, WireError};
+pub use flow::{PortRange, flow_hash};
+pub use inner::{FrameKind, Inner, IpKind};
 pub use types::{Encapsulation, EtherType, MacAddr, Span, TunnelFlags, Vni};
+
+/// A buffer had to hold `needed` bytes, and does not.
+#[cold]
+fn too_small(layer: Layer, needed: usize) -> WireError {
+    let needed = u32::try_from(needed).unwrap_or(u32::MAX);
+    WireError { layer, reason: Reason::BufferTooSmall, offset: 0, needed }
+}
+
+/// Writes a header of `N` bytes to the start of `out`.
+#[inline]
+fn put_header<const N: usize>(out: &mut [u8], header: [u8; N], layer: Layer) -> Result<usize, WireError> {
+    *out.first_chunk_mut::<N>().ok_or_else(|| too_small(layer, N))? = header;
+    Ok(N)
+}
+
+/// Refuses a header in which a bit of `mask` is set.
+fn check_mask<const N: usize>(header: &[u8; N], mask: &[u8; N], layer: Layer) -> Result<(), WireError> {
+    match header.iter().zip(mask).zip(0_u32..).find(|((byte, mask), _)| *byte & *mask != 0) {
+        Some((_, offset)) => Err(WireError::new(layer, Reason::ReservedBits, offset)),
+        None => Ok(()),
+    }
+}
