@@ -393,7 +393,11 @@ mod tests {
             // Before the push of a fourth tag, which would hide the IP header from a look afterwards.
             let tags = (0..3).take_while(|i| is_tag(&frame, 12 + 4 * i)).count();
             l3 = 14 + 4 * tags;
-            for _ in 0..tags.min(usize::from(edit.pops())) {
+            // A fourth tag is none to the edit, even when pops bring it to the front.
+            let popped = tags.min(usize::from(edit.pops()));
+            let pushed = matches!(edit.vlan(), VlanEdit::PushVlan(_) | VlanEdit::PushQinq(_));
+            let tagged = |frame: &[u8]| is_tag(frame, 12) && (tags > popped || pushed);
+            for _ in 0..popped {
                 frame.drain(12..16);
                 l3 -= 4;
             }
@@ -406,14 +410,14 @@ mod tests {
                     frame.splice(12..12, [0x88, 0xa8, tci.to_be_bytes()[0], tci.to_be_bytes()[1]]);
                     l3 += 4;
                 }
-                VlanEdit::SetVid(vid) if is_tag(&frame, 12) => {
+                VlanEdit::SetVid(vid) if tagged(&frame) => {
                     let [high, low] = vid.to_be_bytes();
                     frame[14] = frame[14] & 0xf0 | high & 0x0f;
                     frame[15] = low;
                 }
                 _ => {}
             }
-            if let (Some(pcp), true) = (edit.pcp(), is_tag(&frame, 12)) {
+            if let (Some(pcp), true) = (edit.pcp(), tagged(&frame)) {
                 frame[14] = frame[14] & 0x1f | pcp << 5;
             }
         }
