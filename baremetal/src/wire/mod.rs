@@ -2,6 +2,7 @@
 //!
 //! Nothing is inlined into the callers of these, so that a panic path has the name of the file it is in.
 
+mod arp;
 mod checksum;
 mod ecn;
 mod edit;
@@ -14,12 +15,14 @@ mod gpe;
 mod inner;
 mod ipv4;
 mod ipv6;
+mod ndp;
 mod types;
 mod udp;
 mod vlan;
 mod vxlan;
 
 pub fn every_call() {
+    arp::every_call();
     checksum::every_call();
     ecn::every_call();
     edit::every_call();
@@ -32,6 +35,7 @@ pub fn every_call() {
     inner::every_call();
     ipv4::every_call();
     ipv6::every_call();
+    ndp::every_call();
     types::every_call();
     udp::every_call();
     vlan::every_call();
