@@ -18,8 +18,11 @@ fuzz_target!(|input: (&[u8], Vec<Definition>, bool)| {
             Ok(option) => {
                 assert!(walk.offset() >= last + 4, "advances");
                 last = walk.offset();
-                let written = writer.push(&option);
-                assert_eq!(written.is_ok(), last as usize <= MAX_OPTIONS_LEN);
+                let before = writer.len();
+                match writer.push(&option) {
+                    Ok(()) => assert_eq!(writer.len(), before + 4 + option.data.len()),
+                    Err(_) => assert!(before + 4 + option.data.len() > MAX_OPTIONS_LEN),
+                }
             }
             Err(found) => {
                 error = Some(found);

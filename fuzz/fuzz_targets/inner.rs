@@ -17,8 +17,13 @@ fuzz_target!(|input: (&[u8], FrameKind, Edit, u64)| {
     let edited = edit.apply(frame, kind, &mut scratch).expect("what can be summarised can be edited");
     assert!(edited.head <= scratch.len() && edited.skip <= frame.len());
     let whole = [&scratch[..edited.head], &frame[edited.skip..]].concat();
+    if inner.ethertype().is_tag() {
+        return; // A fourth tag was not looked at; it is once another is gone.
+    }
     let again = Inner::parse(kind, &whole).expect("an edit leaves a frame");
-    assert_eq!(again.ip(), inner.ip());
+    if !again.ethertype().is_tag() {
+        assert_eq!(again.ip(), inner.ip());
+    }
     if kind == FrameKind::Ethernet {
         assert_eq!((again.dst(), again.src()), (inner.dst(), inner.src()));
     }
