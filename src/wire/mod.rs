@@ -19,6 +19,7 @@ mod geneve_option;
 pub mod gpe;
 pub mod ipv4;
 pub mod ipv6;
+pub mod outer;
 mod types;
 pub mod udp;
 pub mod vlan;
