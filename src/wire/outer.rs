@@ -26,6 +26,15 @@
 //! A tunnel endpoint gets its packets reassembled or not at all; here a fragment is [`Reason::Fragment`]
 //! where it may belong to a tunnel. That is each part of a UDP datagram, but for first parts whose
 //! destination port says otherwise.
+//!
+//! # Super-frames
+//!
+//! On a host that leaves segmentation to its network device, packets are seen before the device has cut
+//! them up. Larger than any MTU, they are ordinary packets here as long as their lengths can say so. Above
+//! 64 KiB the lengths of IP and UDP are 0, and their UDP checksum covers the pseudo-header only. Neither
+//! may come from a wire, so both are errors unless [`Checks::superframes`] is set; then a length of 0 means
+//! the rest of the slice (in UDP only below an IP length of 0), and such a checksum is
+//! [`UdpChecksum::Unverified`].
 
 use core::net::IpAddr;
 
@@ -34,6 +43,8 @@ use super::{Encapsulation, EtherType, Layer, Reason, WireError, ethernet, ipv4, 
 
 mod checks;
 mod ports;
+#[cfg(test)]
+mod tests;
 mod tunnel;
 
 pub use checks::{Checks, Checksums, Reserved};
@@ -273,6 +284,8 @@ enum Ip<'a> {
     V6(&'a ipv6::Header),
 }
 
+/// The rest of the way from UDP.
+///
 /// Always inlined: in each of its two callers the address family is a constant, and nothing goes through
 /// memory on the way to the result.
 #[inline(always)]
@@ -311,6 +324,7 @@ fn parse_udp(
     parse_tunnel(encap, packet.payload, at.wrapping_add(8), Headers { ip, udp: header, checksum }, link, checks)
 }
 
+/// The rest of the way from the tunnel header.
 #[inline(always)]
 fn parse_tunnel(
     encap: Encapsulation,
