@@ -28,6 +28,7 @@ pub mod vxlan;
 pub use error::{Layer, Reason, WireError};
 pub use outer::{Checks, Checksums, Datagram, Outer, Reserved, Tunnel, TunnelPorts, UdpChecksum};
 pub use types::{Encapsulation, EtherType, MacAddr, Span, TunnelFlags, Vni};
+pub use vlan::Tag;
 
 /// A buffer had to hold `needed` bytes, and does not.
 #[cold]

@@ -1,4 +1,4 @@
-#![allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
+#![allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, clippy::panic_in_result_fn)]
 
 use core::net::{Ipv4Addr, Ipv6Addr};
 
