@@ -10,8 +10,9 @@
 //! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 //! ```
 //!
-//! With P clear the payload is an Ethernet frame, as in plain VXLAN, and the next-protocol field carries
-//! nothing: it is written as zero and not looked at.
+//! With P clear the next-protocol field must be zero, and the payload is an Ethernet frame as in plain
+//! VXLAN. A header that names a next protocol without P contradicts itself: the payload is then not known,
+//! so that no other packet is mistaken for a frame.
 
 use super::{EtherType, Layer, Reason, TunnelFlags, Vni, WireError};
 
@@ -49,7 +50,7 @@ pub struct Header {
     pub vni: Vni,
     /// I (always set after parsing, always written), P, B and O.
     pub flags: TunnelFlags,
-    /// The next protocol; 0 unless P is set.
+    /// The next protocol, as it stands in the header; written only with P.
     pub next_protocol: u8,
 }
 
@@ -81,7 +82,7 @@ impl Header {
     /// [`Reason::NoVni`] where the I flag is clear.
     #[inline(always)]
     pub fn parse(bytes: &[u8]) -> Result<Self, WireError> {
-        let Some(&[high, _, _, next, v0, v1, v2, _]) = bytes.first_chunk::<HEADER_LEN>() else {
+        let Some(&[high, _, _, next_protocol, v0, v1, v2, _]) = bytes.first_chunk::<HEADER_LEN>() else {
             return Err(WireError::truncated(Layer::Gpe, 0, 8));
         };
         if high & 0x38 != 0x08 {
@@ -91,17 +92,16 @@ impl Header {
         }
         let (p, b, o) = (high & 0x04, high & 0x02, high & 0x01);
         let flags = TunnelFlags::I.bits() | p << 2 | b << 4 | o << 6;
-        let next_protocol = if p == 0 { 0 } else { next };
         Ok(Self { vni: Vni::from_bytes([v0, v1, v2]), flags: TunnelFlags::from_bits_retain(flags), next_protocol })
     }
 
-    /// The payload as an EtherType: [`EtherType::ETHERNET`] with P clear, `None` for a next protocol that
-    /// is not known.
+    /// The payload as an EtherType: [`EtherType::ETHERNET`] with P clear; `None` for a next protocol that
+    /// is not known, or that is named with P clear.
     #[must_use]
     #[inline]
     pub const fn payload(self) -> Option<EtherType> {
         if !self.flags.contains(TunnelFlags::P) {
-            return Some(EtherType::ETHERNET);
+            return if self.next_protocol == 0 { Some(EtherType::ETHERNET) } else { None };
         }
         match self.next_protocol {
             next_protocol::IPV4 => Some(EtherType::IPV4),
@@ -191,7 +191,7 @@ mod tests {
                 let back = Header::parse(&header.to_bytes()).unwrap();
                 assert_eq!(back.flags, (header.flags | TunnelFlags::I) & FLAGS);
                 assert_eq!(back.to_bytes(), header.to_bytes());
-                assert_eq!(back.payload(), header.payload());
+                assert_eq!(back.next_protocol, if header.flags.contains(TunnelFlags::P) { next_protocol } else { 0 });
                 assert!(check_reserved(&header.to_bytes()).is_ok());
             }
         }
@@ -211,8 +211,16 @@ mod tests {
 
     #[test]
     fn with_p_clear_the_payload_is_ethernet() {
-        let header = Header::parse(&[0x08, 0, 0, 1, 0, 0, 1, 0]).unwrap();
+        let header = Header::parse(&[0x08, 0, 0, 0, 0, 0, 1, 0]).unwrap();
         assert_eq!((header.next_protocol, header.payload()), (0, Some(EtherType::ETHERNET)));
+    }
+
+    #[test]
+    fn a_next_protocol_without_p_leaves_the_payload_unknown() {
+        for next_protocol in 1..=255 {
+            let header = Header::parse(&[0x08, 0, 0, next_protocol, 0, 0, 1, 0]).unwrap();
+            assert_eq!((header.next_protocol, header.payload()), (next_protocol, None));
+        }
     }
 
     #[test]

@@ -12,11 +12,15 @@
 //! Lengths are bytes everywhere; where a header counts in 4-byte words, the accessor converts.
 
 pub mod checksum;
+pub mod ecn;
+pub mod edit;
 mod error;
 pub mod ethernet;
+pub mod flow;
 pub mod geneve;
 mod geneve_option;
 pub mod gpe;
+pub mod inner;
 pub mod ipv4;
 pub mod ipv6;
 pub mod outer;
@@ -25,7 +29,11 @@ pub mod udp;
 pub mod vlan;
 pub mod vxlan;
 
+pub use ecn::{Ecn, EcnMode};
+pub use edit::Edit;
 pub use error::{Layer, Reason, WireError};
+pub use flow::{PortRange, flow_hash};
+pub use inner::{FrameKind, Inner, IpKind};
 pub use outer::{Checks, Checksums, Datagram, Outer, Reserved, Tunnel, TunnelPorts, UdpChecksum};
 pub use types::{Encapsulation, EtherType, MacAddr, Span, TunnelFlags, Vni};
 pub use vlan::Tag;

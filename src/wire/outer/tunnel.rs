@@ -14,12 +14,12 @@ pub struct Tunnel {
     pub encap: Encapsulation,
     /// The flags, those of other headers clear.
     pub flags: TunnelFlags,
-    /// GPE's next protocol; 0 without P, and for the other headers.
+    /// GPE's next protocol as it stands in the header, with or without P; 0 for the other headers.
     pub next_protocol: u8,
     /// VXLAN's group policy ID; 0 without [`TunnelFlags::G`].
     pub policy: u16,
-    /// What is inside: [`EtherType::ETHERNET`] for VXLAN, Geneve's protocol type, the EtherType of GPE's
-    /// next protocol or `EtherType(0)` where that has none.
+    /// What is inside: [`EtherType::ETHERNET`] for VXLAN, Geneve's protocol type, the EtherType that
+    /// [`gpe::Header::payload`] gives or `EtherType(0)` where it gives none.
     pub protocol: EtherType,
     /// The virtual network.
     pub vni: Vni,
