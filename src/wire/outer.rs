@@ -42,10 +42,13 @@ use super::vlan::{Tag, Tags};
 use super::{Encapsulation, EtherType, Layer, Reason, WireError, ethernet, ipv4, ipv6, udp};
 
 mod checks;
+mod headers;
 mod ports;
 #[cfg(test)]
 mod tests;
 mod tunnel;
+
+use headers::{Headers, Ip, Source};
 
 pub use checks::{Checks, Checksums, Reserved};
 pub use ports::TunnelPorts;
@@ -277,13 +280,6 @@ struct Payload<'a> {
     superframe: bool,
 }
 
-/// An IP header whose fields are wanted last, for the summary: a reference is all that stays in a register.
-#[derive(Clone, Copy)]
-enum Ip<'a> {
-    V4(&'a ipv4::Header),
-    V6(&'a ipv6::Header),
-}
-
 /// The rest of the way from UDP.
 ///
 /// Always inlined: in each of its two callers the address family is a constant, and nothing goes through
@@ -359,35 +355,6 @@ fn outer(datagram: Datagram, link: &Link, tunnel: Tunnel) -> Outer {
     Outer { src, dst, src_port, dst_port, tos, ttl, tags: link.tags, vlan: link.vlan, checksum, tunnel }
 }
 
-/// Where the fields of a [`Datagram`] come from when the summary is written, which is last.
-trait Source: Copy {
-    fn datagram(self) -> Datagram;
-}
-
-impl Source for Datagram {
-    #[inline(always)]
-    fn datagram(self) -> Datagram {
-        self
-    }
-}
-
-/// Headers that have been checked: until then, only the references stay in registers.
-#[derive(Clone, Copy)]
-struct Headers<'a> {
-    ip: Ip<'a>,
-    udp: &'a udp::Header,
-    checksum: UdpChecksum,
-}
-
-impl Source for Headers<'_> {
-    #[inline(always)]
-    fn datagram(self) -> Datagram {
-        let Self { ip, udp, checksum } = self;
-        let (src_port, dst_port) = (udp.src_port(), udp.dst_port());
-        Datagram { src: ip.src(), dst: ip.dst(), src_port, dst_port, tos: ip.tos(), ttl: ip.ttl(), checksum }
-    }
-}
-
 /// What is to be thought of a UDP checksum that is not 0; `None` if it is wrong.
 #[inline(never)]
 fn verify(header: &udp::Header, payload: &[u8], ip: Ip<'_>, superframes: bool) -> Option<UdpChecksum> {
@@ -399,39 +366,5 @@ fn verify(header: &udp::Header, payload: &[u8], ip: Ip<'_>, superframes: bool) -
         Some(UdpChecksum::Unverified)
     } else {
         None
-    }
-}
-
-impl Ip<'_> {
-    #[inline]
-    const fn src(self) -> IpAddr {
-        match self {
-            Self::V4(header) => IpAddr::V4(header.src()),
-            Self::V6(header) => IpAddr::V6(header.src()),
-        }
-    }
-
-    #[inline]
-    const fn dst(self) -> IpAddr {
-        match self {
-            Self::V4(header) => IpAddr::V4(header.dst()),
-            Self::V6(header) => IpAddr::V6(header.dst()),
-        }
-    }
-
-    #[inline]
-    const fn tos(self) -> u8 {
-        match self {
-            Self::V4(header) => header.tos(),
-            Self::V6(header) => header.traffic_class(),
-        }
-    }
-
-    #[inline]
-    const fn ttl(self) -> u8 {
-        match self {
-            Self::V4(header) => header.ttl(),
-            Self::V6(header) => header.hop_limit(),
-        }
     }
 }
