@@ -96,11 +96,12 @@ impl Sum {
     #[inline]
     #[must_use]
     pub const fn fold(self) -> u16 {
-        let sum = (self.words >> 32).wrapping_add(self.words & 0xffff_ffff);
-        let sum = (sum >> 32).wrapping_add((sum >> 16) & 0xffff).wrapping_add(sum & 0xffff);
-        let sum = (sum >> 16).wrapping_add(sum & 0xffff);
-        let sum = (sum >> 16).wrapping_add(sum & 0xffff);
-        u16::from_be_bytes(((sum & 0xffff) as u16).to_ne_bytes())
+        // A number plus itself with its halves exchanged: the low half's carry goes into the high half, which
+        // so becomes the ones-complement sum of the two.
+        let [a, b, c, d, ..] = self.words.wrapping_add(self.words.rotate_left(32)).to_be_bytes();
+        let sum = u32::from_be_bytes([a, b, c, d]);
+        let [a, b, ..] = sum.wrapping_add(sum.rotate_left(16)).to_be_bytes();
+        u16::from_be_bytes(u16::from_be_bytes([a, b]).to_ne_bytes())
     }
 
     /// The checksum: the sum's complement, to be written where zero stood while summing.

@@ -65,7 +65,7 @@ impl Header {
     /// [`Reason::Truncated`] below 8 bytes, [`Reason::UnknownVersion`] where the version is not 0,
     /// [`Reason::OptionAreaTooLong`] where the area passes the end of `bytes` (`needed` counts header and
     /// area).
-    #[inline]
+    #[inline(always)]
     pub fn parse(bytes: &[u8]) -> Result<Self, WireError> {
         let Some((&[first, second, t0, t1, v0, v1, v2, _], rest)) = bytes.split_first_chunk::<HEADER_LEN>() else {
             return Err(WireError::truncated(Layer::Geneve, 0, 8));

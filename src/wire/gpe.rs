@@ -80,7 +80,7 @@ impl Header {
     ///
     /// [`Reason::Truncated`] below 8 bytes, [`Reason::UnknownVersion`] where the version is not 0,
     /// [`Reason::NoVni`] where the I flag is clear.
-    #[inline]
+    #[inline(always)]
     pub fn parse(bytes: &[u8]) -> Result<Self, WireError> {
         let Some(&[high, _, _, next_protocol, v0, v1, v2, _]) = bytes.first_chunk::<HEADER_LEN>() else {
             return Err(WireError::truncated(Layer::Gpe, 0, 8));

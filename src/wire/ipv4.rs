@@ -69,17 +69,16 @@ impl<'a> Packet<'a> {
         let Ok((header, rest)) = Header::ref_from_prefix(bytes) else {
             return Err(WireError::truncated(Layer::Ipv4, 0, 20));
         };
-        let options_len = if header.version_ihl == 0x45 { 0 } else { header.options_len()? };
-        let total = usize::from(header.total_len());
-        let body = match total {
-            0 if superframes => Some(rest),
-            // A total below 20 wraps to a length that no slice has.
-            _ => rest.get(..total.wrapping_sub(HEADER_LEN)),
-        };
-        match body.and_then(|body| body.split_at_checked(options_len)) {
-            Some((options, payload)) => Ok(Self { header, options, payload, superframe: total == 0 }),
-            None => Err(header.length_error(bytes.len())),
+        if header.version_ihl == 0x45 {
+            // Nearly every packet. A total below 20 wraps to a length that no slice has.
+            if let Some(payload) = rest.get(..usize::from(header.total_len()).wrapping_sub(HEADER_LEN)) {
+                return Ok(Self { header, options: &[], payload, superframe: false });
+            }
         }
+        let (options_len, payload_len) = header.lengths(bytes.len(), superframes)?;
+        let (options, rest) = rest.split_at_checked(options_len).unwrap_or((rest, &[]));
+        let payload = rest.get(..payload_len).unwrap_or(rest);
+        Ok(Self { header, options, payload, superframe: header.total_len() == 0 })
     }
 
     /// Whether the header checksum, options included, is right.
@@ -87,8 +86,13 @@ impl<'a> Packet<'a> {
     #[must_use]
     pub fn checksum_ok(&self) -> bool {
         let sum = Sum::new().add_bytes(self.header.as_bytes());
-        // Most packets have none, and the sum of a fixed number of bytes needs no loop.
-        if self.options.is_empty() { sum.is_valid() } else { sum.add_bytes(self.options).is_valid() }
+        if self.options.is_empty() { sum.is_valid() } else { self.options_ok(sum) }
+    }
+
+    /// Kept apart: the sum of a fixed number of bytes needs no loop, and most packets need no other.
+    #[cold]
+    fn options_ok(&self, header: Sum) -> bool {
+        header.add_bytes(self.options).is_valid()
     }
 }
 
@@ -123,8 +127,8 @@ impl Header {
     /// Bytes of header and options as the IHL tells: 20 to 60 in a sound header.
     #[inline]
     #[must_use]
-    pub const fn header_len(&self) -> usize {
-        ((self.version_ihl & 0x0f) as usize) << 2
+    pub const fn header_len(&self) -> u8 {
+        (self.version_ihl & 0x0f) << 2
     }
 
     /// DSCP in the upper six bits, ECN in the lower two.
@@ -173,7 +177,7 @@ impl Header {
     #[inline]
     #[must_use]
     pub const fn is_fragment(&self) -> bool {
-        u16::from_be_bytes(self.flags_offset) & (MORE_FRAGMENTS | OFFSET) != 0
+        u16::from_ne_bytes(self.flags_offset) & (MORE_FRAGMENTS | OFFSET).to_be() != 0
     }
 
     /// The time to live, in hops.
@@ -211,32 +215,32 @@ impl Header {
         Ipv4Addr::from_bits(u32::from_be_bytes(self.dst))
     }
 
-    /// Bytes of options, of a header that is not the usual one.
+    /// Bytes of options and of payload of any packet in a slice of `available` bytes, at least 20.
     #[cold]
-    fn options_len(&self) -> Result<usize, WireError> {
+    fn lengths(&self, available: usize, superframes: bool) -> Result<(usize, usize), WireError> {
+        let error = |reason, offset| Err(WireError::new(Layer::Ipv4, reason, offset));
         if self.version() != 4 {
-            return Err(WireError::new(Layer::Ipv4, Reason::UnknownVersion, 0));
+            return error(Reason::UnknownVersion, 0);
         }
-        match self.header_len().checked_sub(HEADER_LEN) {
-            Some(len) => Ok(len),
-            None => Err(WireError::new(Layer::Ipv4, Reason::HeaderLengthTooShort, 0)),
+        let header_len = usize::from(self.header_len());
+        let Some(options_len) = header_len.checked_sub(HEADER_LEN) else {
+            return error(Reason::HeaderLengthTooShort, 0);
+        };
+        if header_len > available {
+            return Err(WireError::truncated(Layer::Ipv4, 0, u32::from(self.header_len())));
         }
-    }
-
-    /// What is wrong with the lengths of a packet in a slice of `available` bytes.
-    #[cold]
-    fn length_error(&self, available: usize) -> WireError {
-        let total = self.total_len();
-        if self.header_len() > available {
-            let needed = u32::from(self.version_ihl & 0x0f) << 2;
-            WireError::truncated(Layer::Ipv4, 0, needed)
-        } else if total == 0 {
-            WireError::new(Layer::Ipv4, Reason::ZeroLength, 2)
-        } else if usize::from(total) < self.header_len() {
-            WireError::new(Layer::Ipv4, Reason::LengthTooShort, 2)
-        } else {
-            WireError::too_long(Layer::Ipv4, 2, u32::from(total).saturating_sub(2))
+        let total = match self.total_len() {
+            0 if superframes => available,
+            0 => return error(Reason::ZeroLength, 2),
+            total => usize::from(total),
+        };
+        let Some(payload_len) = total.checked_sub(header_len) else {
+            return error(Reason::LengthTooShort, 2);
+        };
+        if total > available {
+            return Err(WireError::too_long(Layer::Ipv4, 2, u32::from(self.total_len()).saturating_sub(2)));
         }
+        Ok((options_len, payload_len))
     }
 }
 

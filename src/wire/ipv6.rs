@@ -102,51 +102,66 @@ impl<'a> Packet<'a> {
             // 40 bytes of header less the 4 in front of the length field.
             return Err(WireError::too_long(Layer::Ipv6, 4, u32::from(len).saturating_add(36)));
         };
-        let protocol = header.next_header;
-        let packet = Self { header, extensions: &[], protocol, payload: body, fragment: None, superframe };
-        if is_extension(protocol) { packet.walk(body) } else { Ok(packet) }
-    }
-
-    /// Steps over the extension headers of `body`, which starts behind the fixed header.
-    #[cold]
-    fn walk(mut self, body: &'a [u8]) -> Result<Self, WireError> {
-        let mut count = 0_usize;
-        let mut at = 0_usize;
-        while is_extension(self.protocol) {
-            let offset = u32::try_from(at.saturating_add(HEADER_LEN)).unwrap_or(u32::MAX);
-            if count == MAX_EXTENSIONS {
-                return Err(WireError::new(Layer::Ipv6, Reason::TooManyExtensions, offset));
-            }
-            let Some(&[next, second, high, low, a, b, c, d]) = self.payload.first_chunk() else {
-                return Err(WireError::truncated(Layer::Ipv6, offset, 8));
-            };
-            let len = match self.protocol {
-                FRAGMENT => 8,
-                AUTHENTICATION => usize::from(second).saturating_add(2) << 2,
-                _ => usize::from(second).saturating_add(1) << 3,
-            };
-            let Some(rest) = self.payload.get(len..) else {
-                let needed = u32::try_from(len).unwrap_or(u32::MAX);
-                return Err(WireError::truncated(Layer::Ipv6, offset, needed));
-            };
-            let word = u16::from_be_bytes([high, low]);
-            let (part, more) = (word & !7, word & 1 != 0);
-            let fragment = self.protocol == FRAGMENT && (part != 0 || more);
-            if fragment {
-                let ident = u32::from_be_bytes([a, b, c, d]);
-                self.fragment = Some(Fragment { at: offset, offset: part, more, ident });
-            }
-            self.protocol = next;
-            self.payload = rest;
-            at = at.saturating_add(len);
-            count = count.saturating_add(1);
-            if fragment && part != 0 {
-                break;
+        let mut packet =
+            Self { header, extensions: &[], protocol: header.next_header, payload: body, fragment: None, superframe };
+        if is_extension(packet.protocol) {
+            let walked = walk(packet.protocol, body)?;
+            packet.protocol = walked.protocol;
+            packet.fragment = walked.fragment;
+            if let Some((extensions, payload)) = body.split_at_checked(walked.len) {
+                packet.extensions = extensions;
+                packet.payload = payload;
             }
         }
-        self.extensions = body.get(..at).unwrap_or(body);
-        Ok(self)
+        Ok(packet)
     }
+}
+
+/// Where a walk over extension headers ended.
+struct Walked {
+    protocol: u8,
+    fragment: Option<Fragment>,
+    /// Bytes of extension headers, all of which are there.
+    len: usize,
+}
+
+/// Steps over the extension headers of `body`, which starts behind the fixed header.
+#[cold]
+fn walk(first: u8, body: &[u8]) -> Result<Walked, WireError> {
+    let mut walked = Walked { protocol: first, fragment: None, len: 0 };
+    let mut rest = body;
+    let mut count = 0_usize;
+    while is_extension(walked.protocol) {
+        let at = u32::try_from(walked.len.saturating_add(HEADER_LEN)).unwrap_or(u32::MAX);
+        if count == MAX_EXTENSIONS {
+            return Err(WireError::new(Layer::Ipv6, Reason::TooManyExtensions, at));
+        }
+        let Some(&[next, second, high, low, a, b, c, d]) = rest.first_chunk() else {
+            return Err(WireError::truncated(Layer::Ipv6, at, 8));
+        };
+        let len = match walked.protocol {
+            FRAGMENT => 8,
+            AUTHENTICATION => usize::from(second).saturating_add(2) << 2,
+            _ => usize::from(second).saturating_add(1) << 3,
+        };
+        let Some(after) = rest.get(len..) else {
+            return Err(WireError::truncated(Layer::Ipv6, at, u32::try_from(len).unwrap_or(u32::MAX)));
+        };
+        let word = u16::from_be_bytes([high, low]);
+        let (offset, more) = (word & !7, word & 1 != 0);
+        let part = walked.protocol == FRAGMENT && (offset != 0 || more);
+        if part {
+            walked.fragment = Some(Fragment { at, offset, more, ident: u32::from_be_bytes([a, b, c, d]) });
+        }
+        walked.protocol = next;
+        walked.len = walked.len.saturating_add(len);
+        rest = after;
+        count = count.saturating_add(1);
+        if part && offset != 0 {
+            break;
+        }
+    }
+    Ok(walked)
 }
 
 /// Whether `next_header` is that of an extension header with a length this walk knows.

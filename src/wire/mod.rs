@@ -25,6 +25,7 @@ pub mod inner;
 pub mod ipv4;
 pub mod ipv6;
 pub mod ndp;
+pub mod outer;
 mod types;
 pub mod udp;
 pub mod vlan;
@@ -35,7 +36,9 @@ pub use edit::Edit;
 pub use error::{Layer, Reason, WireError};
 pub use flow::{PortRange, flow_hash};
 pub use inner::{FrameKind, Inner, IpKind};
+pub use outer::{Checks, Checksums, Datagram, Outer, Reserved, Tunnel, TunnelPorts, UdpChecksum};
 pub use types::{Encapsulation, EtherType, MacAddr, Span, TunnelFlags, Vni};
+pub use vlan::Tag;
 
 /// A buffer had to hold `needed` bytes, and does not.
 #[cold]

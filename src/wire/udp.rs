@@ -50,13 +50,10 @@ impl<'a> Packet<'a> {
         let Ok((header, rest)) = Header::ref_from_prefix(bytes) else {
             return Err(WireError::truncated(Layer::Udp, 0, 8));
         };
-        let payload = match header.len() {
-            0 if superframe => Some(rest),
-            // A length below 8 wraps to one that no slice has.
-            len => rest.get(..usize::from(len).wrapping_sub(HEADER_LEN)),
-        };
-        match payload {
+        // A length below 8 wraps to one that no slice has.
+        match rest.get(..usize::from(header.len()).wrapping_sub(HEADER_LEN)) {
             Some(payload) => Ok(Self { header, payload }),
+            None if superframe && header.len() == 0 => Ok(Self { header, payload: rest }),
             None => Err(header.length_error()),
         }
     }

@@ -46,18 +46,22 @@ impl Header {
     /// # Errors
     ///
     /// [`Reason::Truncated`] below 8 bytes, [`Reason::NoVni`] where the I flag is clear.
-    #[inline]
+    #[inline(always)]
     pub fn parse(bytes: &[u8]) -> Result<Self, WireError> {
-        let Some(&[high, low, p0, p1, v0, v1, v2, _]) = bytes.first_chunk::<HEADER_LEN>() else {
+        let Some(&[f0, f1, f2, f3, v0, v1, v2, v3]) = bytes.first_chunk::<HEADER_LEN>() else {
             return Err(WireError::truncated(Layer::Vxlan, 0, 8));
         };
-        if high & 0x08 == 0 {
+        let vni = Vni::truncating(u32::from_be_bytes([v0, v1, v2, v3]) >> 8);
+        if [f0, f1, f2, f3] == [0x08, 0, 0, 0] {
+            return Ok(Self { vni, flags: TunnelFlags::I, policy: 0 });
+        }
+        if f0 & 0x08 == 0 {
             return Err(WireError::new(Layer::Vxlan, Reason::NoVni, 0));
         }
         // G stands in bit 1 of `TunnelFlags`, D in bit 2, A in bit 3: shifts instead of branches.
-        let flags = TunnelFlags::I.bits() | (high >> 6 & 0x02) | (low >> 4 & 0x04) | (low & 0x08);
-        let policy = if high & 0x80 == 0 { 0 } else { u16::from_be_bytes([p0, p1]) };
-        Ok(Self { vni: Vni::from_bytes([v0, v1, v2]), flags: TunnelFlags::from_bits_retain(flags), policy })
+        let flags = TunnelFlags::I.bits() | (f0 >> 6 & 0x02) | (f1 >> 4 & 0x04) | (f1 & 0x08);
+        let policy = if f0 & 0x80 == 0 { 0 } else { u16::from_be_bytes([f2, f3]) };
+        Ok(Self { vni, flags: TunnelFlags::from_bits_retain(flags), policy })
     }
 
     /// The eight bytes of the header: I is always set, `policy` is written only with G, what is reserved is
