@@ -16,6 +16,7 @@ mod inner;
 mod ipv4;
 mod ipv6;
 mod ndp;
+mod outer;
 mod types;
 mod udp;
 mod vlan;
@@ -36,6 +37,7 @@ pub fn every_call() {
     ipv4::every_call();
     ipv6::every_call();
     ndp::every_call();
+    outer::every_call();
     types::every_call();
     udp::every_call();
     vlan::every_call();
