@@ -144,7 +144,7 @@ named! {
         UnknownNextProtocol = 13, "unknown-next-protocol";
         /// Geneve: `Opt Len` passes the end of the packet.
         OptionAreaTooLong = 14, "option-area-too-long";
-        /// Geneve: an option passes the end of the option area.
+        /// An option passes the end of the option area (Geneve, ND).
         OptionTooLong = 15, "option-too-long";
         /// Geneve: fewer than four bytes are left where an option header must stand.
         OptionHeaderTruncated = 16, "option-header-truncated";
@@ -174,5 +174,7 @@ named! {
         ZeroLength = 28, "zero-length";
         /// More options (or option bytes) than the receiver is configured to look at.
         TooManyOptions = 29, "too-many-options";
+        /// ND: an address that may not stand there, or a flag or option that does not go with the addresses.
+        BadAddress = 30, "bad-address";
     }
 }

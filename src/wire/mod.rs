@@ -11,6 +11,7 @@
 //!
 //! Lengths are bytes everywhere; where a header counts in 4-byte words, the accessor converts.
 
+pub mod arp;
 pub mod checksum;
 pub mod ecn;
 pub mod edit;
@@ -21,9 +22,11 @@ pub mod geneve;
 mod geneve_option;
 pub mod gpe;
 pub mod inner;
+mod inner_walk;
 pub mod ipv4;
 pub mod ipv6;
 pub mod outer;
+pub mod ndp;
 mod types;
 pub mod udp;
 pub mod vlan;
