@@ -1,0 +1,104 @@
+//! Ages of 16 bits that never lie.
+//!
+//! A slot holds the low 16 bits of the coarse time at which it was last refreshed. That is enough as
+//! long as no entry grows older than 65,535 coarse units (4.6 hours) in the table, which the sweep sees
+//! to; where it comes too late, [`Fdb::tidy`](super::Fdb) steps in.
+
+use super::entry::Word;
+use crate::table::{Ageing, Instant};
+
+#[derive(Debug)]
+pub(super) struct Clock {
+    /// The latest time seen by a change of the table, in coarse units. Ages are exact at this time.
+    pub(super) now: u64,
+    /// When the last complete sweep pass began: at that time, or later, each slot was seen to be no
+    /// older than `ceiling`.
+    pub(super) clean_since: u64,
+    /// When the present pass began.
+    pub(super) pass_since: u64,
+    /// The number of the present pass.
+    pub(super) pass: u32,
+    /// The next bucket to sweep.
+    pub(super) cursor: usize,
+    /// The largest age that a sweep leaves behind: one more than any bridge has ever allowed.
+    pub(super) ceiling: u16,
+    /// Whether there may be void entries, and the pass of the last flush.
+    pub(super) void: bool,
+    pub(super) flushed_in: u32,
+}
+
+impl Clock {
+    /// Where the age of an entry that never expires stops: 2.3 hours.
+    pub(super) const OLD: u16 = 0x8000;
+
+    pub(super) fn new(limit: Option<u16>) -> Self {
+        Self {
+            now: 0,
+            clean_since: 0,
+            pass_since: 0,
+            pass: 2,
+            cursor: 0,
+            ceiling: Self::ceiling_of(limit),
+            void: false,
+            flushed_in: 0,
+        }
+    }
+
+    /// The stamp of an entry that is refreshed now.
+    #[inline]
+    pub(super) const fn stamp(&self) -> u16 {
+        (self.now & 0xffff) as u16
+    }
+
+    /// Coarse units from the latest change to `now`, which is clamped not to go back.
+    #[inline]
+    pub(super) fn since_change(&self, now: Instant) -> u32 {
+        u32::try_from(now.coarse().saturating_sub(self.now)).unwrap_or(u32::MAX)
+    }
+
+    /// The age of a dynamic entry, `since_change` units after the latest change.
+    #[inline]
+    pub(super) fn age(&self, word: Word, since_change: u32) -> u32 {
+        u32::from(self.stamp().wrapping_sub(word.stamp())).saturating_add(since_change)
+    }
+
+    /// Whether some age might pass 16 bits by `now` if nothing is done.
+    pub(super) const fn is_late(&self, now: u64) -> bool {
+        now.saturating_sub(self.clean_since) > u16::MAX.saturating_sub(self.ceiling) as u64
+    }
+
+    pub(super) fn raise_ceiling(&mut self, limit: Option<u16>) {
+        self.ceiling = self.ceiling.max(Self::ceiling_of(limit));
+    }
+
+    fn ceiling_of(limit: Option<u16>) -> u16 {
+        limit.map_or(Self::OLD, |limit| limit.min(Ageing::MAX_UNITS).saturating_add(1))
+    }
+
+    /// A void entry has come into being.
+    pub(super) fn note_flush(&mut self) {
+        self.void = true;
+        self.flushed_in = self.pass;
+    }
+
+    /// The pass has reached the end of the table.
+    pub(super) fn end_pass(&mut self) {
+        self.clean_since = self.pass_since;
+        self.pass = self.pass.wrapping_add(1);
+        self.cursor = 0;
+        // Void entries from before the pass began are gone.
+        if self.pass.wrapping_sub(self.flushed_in) > 1 {
+            self.void = false;
+        }
+    }
+
+    /// The whole table has been walked in one go.
+    pub(super) fn all_clean(&mut self) {
+        self.clean_since = self.now;
+        self.pass_since = self.now;
+        // No flush so far can matter any more: all are more than one pass ago.
+        self.pass = self.pass.wrapping_add(2);
+        self.cursor = 0;
+        self.void = false;
+    }
+}

@@ -1,0 +1,286 @@
+//! Learning from frames.
+
+use super::entry::{Entry, Removal, Removed, Word, key_bridge};
+use super::record::Books;
+use super::{Fdb, Probe, State, WhenFull};
+use crate::table::cuckoo::{Fate, Full};
+use crate::table::{BridgeId, Destination, Instant, Meta, Owner};
+use crate::wire::MacAddr;
+
+/// What learning did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Learned {
+    /// The entry says so already (a dynamic one is young again).
+    Refreshed,
+    /// The entry's metadata changed.
+    Updated {
+        /// What it was.
+        meta: Meta,
+    },
+    /// There is a new entry.
+    New {
+        /// The entry that had its slot: one that has expired, or been evicted. It may be of the same MAC.
+        removed: Option<Removed>,
+    },
+    /// The MAC has moved.
+    Moved {
+        /// Where it was.
+        from: Destination,
+    },
+    /// Nothing has changed.
+    Refused(Refusal),
+}
+
+/// Why nothing was learned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum Refusal {
+    /// The MAC is zero or multicast.
+    BadMac = 0,
+    /// There is no such bridge.
+    BadBridge = 1,
+    /// There is no such port, endpoint or group, or frames cannot come from there (host, drop).
+    BadDestination = 2,
+    /// The bridge does not learn.
+    NoLearn = 3,
+    /// The MAC stands elsewhere as a static entry.
+    Static = 4,
+    /// The MAC stands elsewhere as a sticky entry.
+    Sticky = 5,
+    /// The MAC stands elsewhere by order of a control plane.
+    Owned = 6,
+    /// The MAC is this system's own.
+    Local = 7,
+    /// The bridge has as many dynamic entries as it may have.
+    BridgeLimit = 8,
+    /// The destination has as many dynamic entries as it may have.
+    DestinationLimit = 9,
+    /// No slot was free, and none might be freed.
+    TableFull = 10,
+}
+
+/// What a frame from elsewhere does to an entry that is not dynamic, nor sticky.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+pub enum Yield {
+    /// Nothing.
+    #[default]
+    Never,
+    /// The entry moves and keeps its owner (Linux VXLAN: `extern_learn`; Linux bridge: `static`).
+    Move,
+    /// The entry moves and is dynamic from now on (Linux bridge: `extern_learn`).
+    TakeOver,
+}
+
+/// Which entries that are not dynamic may be moved by frames. By default none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+pub struct LearnPolicy {
+    /// Entries of [`Owner::Static`].
+    pub statics: Yield,
+    /// Entries of [`Owner::Evpn`] and [`Owner::Controller`].
+    pub controlled: Yield,
+}
+
+impl Fdb<'_> {
+    /// Notes that `mac` of `bridge` has been heard from `destination`.
+    ///
+    /// An entry that says so already is written only when the coarse time (256 ms) has changed. Entries
+    /// with another owner than [`Owner::Dynamic`] stay as they are unless `policy` lets them go; local
+    /// and sticky ones always stay.
+    #[inline]
+    pub fn learn(
+        &mut self,
+        now: Instant,
+        bridge: BridgeId,
+        mac: MacAddr,
+        destination: Destination,
+        meta: Meta,
+        policy: LearnPolicy,
+    ) -> Learned {
+        self.learn_probe(now, self.probe(bridge, mac), destination, meta, policy)
+    }
+
+    /// [`Fdb::learn`] with the first step done. The probe must be of this table.
+    #[inline]
+    pub fn learn_probe(
+        &mut self,
+        now: Instant,
+        probe: Probe,
+        destination: Destination,
+        meta: Meta,
+        policy: LearnPolicy,
+    ) -> Learned {
+        self.advance(now);
+        let bridge = key_bridge(probe.key);
+        let Some(record) = self.books.bridge(bridge) else {
+            return Learned::Refused(Refusal::BadBridge);
+        };
+        let (learns, limit) = (record.learns, record.limit);
+        let expected =
+            Word::dynamic(destination, meta, self.books.epochs(bridge, destination)).stamped(self.clock.stamp());
+        if let Some(slot) = self.map.get_mut(probe.key, probe.hash) {
+            let word = Word(*slot);
+            if expected.agrees(word) & learns {
+                if word.stamp() == expected.stamp() {
+                    return Learned::Refreshed;
+                }
+                if self.clock.age(word, 0) <= limit {
+                    *slot = expected.0;
+                    return Learned::Refreshed;
+                }
+            }
+        }
+        self.learn_slowly(probe, expected, policy)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn learn_slowly(&mut self, probe: Probe, expected: Word, policy: LearnPolicy) -> Learned {
+        match self.try_learn(probe, expected, policy) {
+            Ok(learned) => learned,
+            Err(refusal) => Learned::Refused(refusal),
+        }
+    }
+
+    fn try_learn(&mut self, probe: Probe, expected: Word, policy: LearnPolicy) -> Result<Learned, Refusal> {
+        let bridge = self.books.bridge(key_bridge(probe.key)).ok_or(Refusal::BadBridge)?;
+        if !super::key_mac(probe.key).is_station() {
+            return Err(Refusal::BadMac);
+        }
+        if self.books.destination(expected.destination()).is_none() {
+            return Err(Refusal::BadDestination);
+        }
+        if !bridge.learns {
+            return Err(Refusal::NoLearn);
+        }
+        let Some(slot) = self.map.get_mut(probe.key, probe.hash) else {
+            self.books.check_limits(probe.key, expected)?;
+            let removed = self.place(probe, expected).map_err(|Full| Refusal::TableFull)?;
+            return Ok(Learned::New { removed });
+        };
+        let word = Word(*slot);
+        let age = self.clock.age(word, 0);
+        let state = self.books.state(probe.key, word, age);
+        if state == State::Alive {
+            let (word, learned) = self.books.relearn(probe.key, word, expected, policy)?;
+            *slot = word.0;
+            return Ok(learned);
+        }
+        // A dead entry of the same MAC: count it out, and back in as a new one.
+        self.books.leave(probe.key, word);
+        if let Err(refusal) = self.books.check_limits(probe.key, expected) {
+            self.books.enter_again(probe.key, word);
+            return Err(refusal);
+        }
+        self.books.enter(probe.key, expected);
+        *slot = expected.0;
+        let removed = Removed::new(probe.key, Entry::new(word, age), Removal::Expired);
+        Ok(Learned::New { removed: (state == State::Expired).then_some(removed) })
+    }
+
+    /// Puts a new entry into the table and the books.
+    pub(super) fn place(&mut self, probe: Probe, word: Word) -> Result<Option<Removed>, Full> {
+        let Self { map, books, clock, when_full } = self;
+        let evict = *when_full == WhenFull::Evict;
+        let newcomer = books.destination(word.destination()).map_or(0, |record| record.tally.counts().dynamic);
+        let gone = map.place(probe.key, word.0, probe.hash, |key, other| {
+            let other = Word(other);
+            let age = clock.age(other, 0);
+            if books.state(key, other, age) != State::Alive {
+                return Fate::Free;
+            }
+            if !evict || !other.is_dynamic() || other.is_sticky() {
+                return Fate::Keep;
+            }
+            let count = books.destination(other.destination()).map_or(0, |record| record.tally.counts().dynamic);
+            let own = other.destination() == word.destination();
+            if own || count > newcomer.saturating_add(1) || !word.is_dynamic() {
+                Fate::Evict(u64::from(count) << 32 | u64::from(age))
+            } else {
+                Fate::Keep
+            }
+        })?;
+        books.enter(probe.key, word);
+        Ok(gone.and_then(|(key, word)| {
+            let word = Word(word);
+            let age = clock.age(word, 0);
+            // As it was before the newcomer was counted; counts do not matter to the state.
+            let why = match books.state(key, word, age) {
+                State::Alive => Some(Removal::Evicted),
+                State::Expired => Some(Removal::Expired),
+                State::Void => None,
+            };
+            books.leave(key, word);
+            why.map(|why| Removed::new(key, Entry::new(word, age), why))
+        }))
+    }
+}
+
+impl Books<'_> {
+    /// What becomes of a living entry that says something else than `expected`.
+    fn relearn(
+        &mut self,
+        key: u64,
+        word: Word,
+        expected: Word,
+        policy: LearnPolicy,
+    ) -> Result<(Word, Learned), Refusal> {
+        let from = word.destination();
+        let stays = from == expected.destination();
+        if !word.is_dynamic() && stays {
+            return Ok((word, Learned::Refreshed));
+        }
+        if stays {
+            let learned = match word.meta() {
+                meta if meta == expected.meta() => Learned::Refreshed,
+                meta => Learned::Updated { meta },
+            };
+            return Ok((expected.with_sticky(word.is_sticky()), learned));
+        }
+        let owner = word.owner();
+        let owner = match (owner, owner_yields(owner, policy)) {
+            (Owner::Local, _) => return Err(Refusal::Local),
+            _ if word.is_sticky() => return Err(Refusal::Sticky),
+            (Owner::Dynamic, _) | (_, Yield::TakeOver) => Owner::Dynamic,
+            (Owner::Static, Yield::Never) => return Err(Refusal::Static),
+            (_, Yield::Never) => return Err(Refusal::Owned),
+            (_, Yield::Move) => owner,
+        };
+        let moved = expected.with_owner(owner);
+        self.leave(key, word);
+        if moved.is_dynamic() {
+            if let Err(refusal) = self.check_limits(key, moved) {
+                self.enter_again(key, word);
+                return Err(refusal);
+            }
+        }
+        self.enter(key, moved);
+        Ok((moved, Learned::Moved { from }))
+    }
+
+    /// Whether the limits allow one more dynamic entry.
+    pub(super) fn check_limits(&self, key: u64, word: Word) -> Result<(), Refusal> {
+        if self.bridge(key_bridge(key)).is_some_and(|record| record.tally.is_full()) {
+            return Err(Refusal::BridgeLimit);
+        }
+        if self.destination(word.destination()).is_some_and(|record| record.tally.is_full()) {
+            return Err(Refusal::DestinationLimit);
+        }
+        Ok(())
+    }
+}
+
+const fn owner_yields(owner: Owner, policy: LearnPolicy) -> Yield {
+    match owner {
+        Owner::Dynamic => Yield::Move,
+        Owner::Static => policy.statics,
+        Owner::Evpn | Owner::Controller => policy.controlled,
+        Owner::Local => Yield::Never,
+    }
+}
