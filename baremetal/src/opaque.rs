@@ -47,6 +47,11 @@ impl core::fmt::Write for Characters {
     }
 }
 
+/// The same value, of which the optimiser no longer knows where it came from.
+pub fn hidden<T>(value: T) -> T {
+    black_box(value)
+}
+
 /// Zeroes what start-up code has to zero.
 pub fn clear_bss() {
     let mut word = &raw mut bss_start;

@@ -327,14 +327,14 @@ impl<'b> Writer<'b> {
         self.buffer.get(..self.len).unwrap_or_default()
     }
 
-    /// The next `len` bytes of the buffer.
+    /// The next `len` bytes of the buffer, cut in two steps so that the compiler sees the length.
     fn space(&mut self, len: usize) -> Result<&mut [u8], WireError> {
         let end = self.len.saturating_add(len);
         if end > MAX_OPTIONS_LEN {
             return Err(self.unrepresentable());
         }
-        let start = self.len;
-        self.buffer.get_mut(start..end).ok_or_else(|| super::too_small(Layer::GeneveOption, end))
+        let free = self.buffer.get_mut(self.len..).and_then(|free| free.get_mut(..len));
+        free.ok_or_else(|| super::too_small(Layer::GeneveOption, end))
     }
 
     fn unrepresentable(&self) -> WireError {

@@ -4,9 +4,12 @@ use vtep::wire::{Layer, Reason, WireError};
 
 use crate::opaque::{Any, Characters, any, pick, sink};
 
+#[inline(never)]
 pub fn every_call() {
     sink(WireError::new(any(), any(), any()));
     sink(WireError::truncated(any(), any(), any()));
+    sink(WireError::too_long(any(), any(), any()));
+    sink(WireError::buffer_too_small(any(), any()));
     sink(WireError::shifted(any(), any()));
     sink(Layer::name(any()));
     sink(Reason::name(any()));

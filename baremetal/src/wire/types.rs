@@ -4,6 +4,7 @@ use vtep::wire::{Encapsulation, EtherType, MacAddr, Span, TunnelFlags, Vni};
 
 use crate::opaque::{Any, Characters, any, bytes, pick, sink};
 
+#[inline(never)]
 pub fn every_call() {
     let mac: MacAddr = any();
     sink(MacAddr::to_u64(mac));
