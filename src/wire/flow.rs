@@ -53,7 +53,8 @@ pub struct PortRange {
 }
 
 impl PortRange {
-    /// The dynamic ports, 49152 to 65535, as RFC 7348 section 5 and RFC 8926 section 3.3 recommend.
+    /// The dynamic ports, 49152 to 65535, as RFC 7348 section 5 recommends; RFC 8926 section 3.3 also allows
+    /// all 65536.
     pub const DYNAMIC: Self = Self { min: 49152, max: 65535 };
 
     /// The ports from `min` to `max`, or `None` if `min` is the greater.

@@ -3,18 +3,11 @@
 //! Forwarding, ECN, TTL and DF inheritance, the MTU check and the flow hash all need a few fields of the
 //! inner frame. [`Inner`] holds exactly those, so that no later stage walks tags or headers again.
 
-use super::{EtherType, Layer, MacAddr, Reason, WireError};
-
-/// Bytes of an Ethernet header without tags.
-const ETHERNET: usize = 14;
-/// Bytes of an IPv4 header without options.
-const IPV4: usize = 20;
-/// Bytes of the fixed IPv6 header.
-const IPV6: usize = 40;
-/// Tags followed; a fourth stays in [`Inner::ethertype`].
-const MAX_TAGS: u64 = 3;
-/// IPv6 extension headers followed.
-const MAX_EXTENSIONS: u8 = 8;
+use super::inner_walk::{
+    DF, ETHERTYPE, FRAGMENT, KIND, L4, PROTOCOL, TAGS, TCI, TOS, TPID, TTL, Walked, be64, ipv4_packet, ipv4_word,
+    ipv6_packet, octet, pair, walk,
+};
+use super::{EtherType, Layer, MacAddr, Reason, WireError, ethernet, ipv4};
 
 /// What a decision needs to know about an inner frame or packet; 32 bytes.
 ///
@@ -87,7 +80,7 @@ impl Inner {
     /// [`Reason::Truncated`] below 14 bytes ([`Layer::Inner`]) or inside an announced tag ([`Layer::Vlan`]).
     #[inline]
     pub fn parse_ethernet(frame: &[u8]) -> Result<Self, WireError> {
-        if let Some(start) = frame.first_chunk::<{ ETHERNET + IPV4 }>() {
+        if let Some(start) = frame.first_chunk::<{ ethernet::HEADER_LEN + ipv4::HEADER_LEN }>() {
             let source = be64(start, 6);
             let words = be64(start, 14);
             // Type 0x0800, then version 4 with five words of header.
@@ -118,8 +111,8 @@ impl Inner {
     #[inline]
     pub fn parse_ip(packet: &[u8]) -> Result<Self, WireError> {
         let (ethertype, ip) = match packet.first().map(|byte| byte >> 4) {
-            Some(4) => (EtherType::IPV4, ipv4(packet, 0)),
-            Some(6) => (EtherType::IPV6, ipv6(packet, 0)),
+            Some(4) => (EtherType::IPV4, ipv4_packet(packet, 0)),
+            Some(6) => (EtherType::IPV6, ipv6_packet(packet, 0)),
             Some(_) => return Err(WireError::new(Layer::Inner, Reason::UnknownVersion, 0)),
             None => return Err(WireError::truncated(Layer::Inner, 0, 1)),
         };
@@ -294,193 +287,6 @@ impl defmt::Format for Inner {
             self.ttl(),
             self.protocol(),
         );
-    }
-}
-
-// Bit positions in `Inner::link`.
-const TPID: u32 = 48;
-const TCI: u32 = 32;
-const ETHERTYPE: u32 = 16;
-
-// Bit positions in `Inner::ip`. TOS stands where the first eight bytes of an IPv4 header have it.
-const KIND: u32 = 56;
-const TOS: u32 = 48;
-const L4: u32 = 32;
-const TTL: u32 = 24;
-const PROTOCOL: u32 = 16;
-const TAGS: u32 = 0;
-const FRAGMENT: u64 = 1 << 8;
-const DF: u64 = 1 << 9;
-
-/// DF in the first eight bytes of an IPv4 header.
-const IPV4_DF: u64 = 0x4000;
-/// "More fragments" and the fragment offset in the first eight bytes of an IPv4 header.
-const IPV4_FRAGMENT: u64 = 0x3fff;
-
-/// IPv6 fragment header.
-const FRAGMENT_HEADER: u8 = 44;
-/// Authentication header.
-const AUTHENTICATION: u8 = 51;
-
-/// What [`walk`] found. Not a `Result<Inner, _>`: that would be built in the caller's place for the
-/// result, and so force the straight line's value into memory too.
-#[repr(C)]
-struct Walked {
-    error: Option<WireError>,
-    ip: u64,
-    link: u64,
-    src: u64,
-    dst: u64,
-}
-
-impl Walked {
-    const fn failed(error: WireError) -> Self {
-        Self { error: Some(error), ip: 0, link: 0, src: 0, dst: 0 }
-    }
-}
-
-/// Everything but untagged IPv4 without options.
-#[inline(never)]
-fn walk(frame: &[u8]) -> Walked {
-    let Some((start, mut rest)) = frame.split_first_chunk::<ETHERNET>() else {
-        return Walked::failed(WireError::truncated(Layer::Inner, 0, 14));
-    };
-    let source = be64(start, 6);
-    let mut ethertype = EtherType(pair(source, 0));
-    let mut outermost = 0;
-    let mut l3 = 14_u16;
-    let mut tags = 0_u64;
-    while ethertype.is_tag() && tags < MAX_TAGS {
-        let Some(([a, b, c, d], after)) = rest.split_first_chunk::<4>() else {
-            return Walked::failed(WireError::truncated(Layer::Vlan, u32::from(l3), 4));
-        };
-        if tags == 0 {
-            outermost = u64::from(ethertype.0) << TPID | u64::from(u16::from_be_bytes([*a, *b])) << TCI;
-        }
-        ethertype = EtherType(u16::from_be_bytes([*c, *d]));
-        tags = tags.wrapping_add(1);
-        l3 = l3.wrapping_add(4);
-        rest = after;
-    }
-    let ip = match ethertype {
-        EtherType::IPV4 => ipv4(rest, l3),
-        EtherType::IPV6 => ipv6(rest, l3),
-        _ => 0,
-    };
-    Walked {
-        error: None,
-        ip: ip | tags,
-        link: outermost | u64::from(ethertype.0) << ETHERTYPE | u64::from(l3),
-        src: source >> 16,
-        dst: be64(start, 0) >> 16,
-    }
-}
-
-/// [`Inner::ip`] for a sound IPv4 header with these first eight bytes and these TTL and protocol.
-#[inline]
-const fn ipv4_word(words: u64, ttl_protocol: [u8; 2], l4: u16) -> u64 {
-    let ports = if words & IPV4_FRAGMENT == 0 { (l4 as u64) << L4 } else { FRAGMENT };
-    (IpKind::V4 as u64) << KIND
-        | words & 0xff << TOS
-        | (u16::from_be_bytes(ttl_protocol) as u64) << PROTOCOL
-        | (words & IPV4_DF) >> (IPV4_DF.ilog2().wrapping_sub(DF.ilog2()))
-        | ports
-}
-
-/// [`Inner::ip`] for the IPv4 packet `packet`, which starts at byte `l3`.
-#[inline]
-fn ipv4(packet: &[u8], l3: u16) -> u64 {
-    let Some(header) = packet.first_chunk::<IPV4>() else { return (IpKind::Short as u64) << KIND };
-    let len = u16::from(header[0] & 0xf).wrapping_mul(4);
-    if header[0] >> 4 != 4 || len < 20 || packet.len() < usize::from(len) {
-        return (IpKind::Malformed as u64) << KIND;
-    }
-    ipv4_word(be64(header, 0), [header[8], header[9]], l3.wrapping_add(len))
-}
-
-/// [`Inner::ip`] for the IPv6 packet `packet`, which starts at byte `l3`.
-#[inline]
-fn ipv6(packet: &[u8], l3: u16) -> u64 {
-    let Some((header, rest)) = packet.split_first_chunk::<IPV6>() else { return (IpKind::Short as u64) << KIND };
-    let words = be64(header, 0);
-    if words >> 60 != 6 {
-        return (IpKind::Malformed as u64) << KIND;
-    }
-    let mut end = Payload { protocol: header[6], l4: l3.wrapping_add(40), fragment: 0 };
-    if is_extension(end.protocol) {
-        end = skip_extensions(end, rest);
-    }
-    (IpKind::V6 as u64) << KIND
-        | (words >> 52 & 0xff) << TOS
-        | u64::from(end.l4) << L4
-        | u64::from(header[7]) << TTL
-        | u64::from(end.protocol) << PROTOCOL
-        | DF
-        | end.fragment
-}
-
-/// What follows IPv6 headers, as far as they have been followed.
-struct Payload {
-    protocol: u8,
-    l4: u16,
-    /// [`FRAGMENT`] or 0.
-    fragment: u64,
-}
-
-/// Moves past the extension headers at the start of `rest` (RFC 8200 section 4).
-#[inline(never)]
-fn skip_extensions(from: Payload, mut rest: &[u8]) -> Payload {
-    let Payload { mut protocol, mut l4, .. } = from;
-    for _ in 0..MAX_EXTENSIONS {
-        let Some(start) = rest.first_chunk::<4>() else { break };
-        let len = match protocol {
-            FRAGMENT_HEADER => 8,
-            // The only one that counts in words of four bytes, less two (RFC 4302 section 2.2).
-            AUTHENTICATION => u16::from(start[1]).wrapping_add(2).wrapping_mul(4),
-            _ => u16::from(start[1]).wrapping_add(1).wrapping_mul(8),
-        };
-        let Some(after) = rest.get(usize::from(len)..) else { break };
-        // 13 bits of offset and, below two reserved bits, "more fragments".
-        let is_part = protocol == FRAGMENT_HEADER && u16::from_be_bytes([start[2], start[3]]) & 0xfff9 != 0;
-        protocol = start[0];
-        if is_part {
-            return Payload { protocol, l4: 0, fragment: FRAGMENT };
-        }
-        // At most 26 + 40 + 8 * 2048 bytes: this cannot wrap.
-        l4 = l4.wrapping_add(len);
-        rest = after;
-        if !is_extension(protocol) {
-            return Payload { protocol, l4, fragment: 0 };
-        }
-    }
-    Payload { protocol, l4: 0, fragment: 0 }
-}
-
-/// Whether an IPv6 next-header value is an extension header whose length can be told: hop-by-hop,
-/// routing, fragment, authentication, destination options, mobility, HIP and shim6.
-#[inline]
-const fn is_extension(protocol: u8) -> bool {
-    matches!(protocol, 0 | 43 | FRAGMENT_HEADER | AUTHENTICATION | 60 | 135 | 139 | 140)
-}
-
-/// Bits `at` to `at + 8` of `word`.
-#[inline]
-const fn octet(word: u64, at: u32) -> u8 {
-    (word >> at & 0xff) as u8
-}
-
-/// Bits `at` to `at + 16` of `word`.
-#[inline]
-const fn pair(word: u64, at: u32) -> u16 {
-    (word >> at & 0xffff) as u16
-}
-
-/// Eight bytes from `at`; 0 where they pass the end, which no caller lets happen.
-#[inline]
-fn be64<const N: usize>(bytes: &[u8; N], at: usize) -> u64 {
-    match bytes.get(at..).and_then(<[u8]>::first_chunk) {
-        Some(word) => u64::from_be_bytes(*word),
-        None => 0,
     }
 }
 

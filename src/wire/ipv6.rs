@@ -111,6 +111,42 @@ impl<'a> Packet<'a> {
             if let Some((extensions, payload)) = body.split_at_checked(walked.len) {
                 packet.extensions = extensions;
                 packet.payload = payload;
+        let protocol = header.next_header;
+        let packet = Self { header, extensions: &[], protocol, payload: body, fragment: None, superframe };
+        if is_extension(protocol) { packet.walk(body) } else { Ok(packet) }
+    }
+
+    /// Steps over the extension headers of `body`, which starts behind the fixed header.
+    #[cold]
+    fn walk(mut self, body: &'a [u8]) -> Result<Self, WireError> {
+        let mut count = 0_usize;
+        let mut at = 0_usize;
+        while is_extension(self.protocol) {
+            let offset = u32::try_from(at.saturating_add(HEADER_LEN)).unwrap_or(u32::MAX);
+            if count == MAX_EXTENSIONS {
+                return Err(WireError::new(Layer::Ipv6, Reason::TooManyExtensions, offset));
+            }
+            let Some(&[next, second, high, low, a, b, c, d]) = self.payload.first_chunk() else {
+                return Err(WireError::truncated(Layer::Ipv6, offset, 8));
+            };
+            let len = usize::from(extension_len(self.protocol, second));
+            let Some(rest) = self.payload.get(len..) else {
+                let needed = u32::try_from(len).unwrap_or(u32::MAX);
+                return Err(WireError::truncated(Layer::Ipv6, offset, needed));
+            };
+            let word = u16::from_be_bytes([high, low]);
+            let (part, more) = (word & !7, word & 1 != 0);
+            let fragment = is_part(self.protocol, word);
+            if fragment {
+                let ident = u32::from_be_bytes([a, b, c, d]);
+                self.fragment = Some(Fragment { at: offset, offset: part, more, ident });
+            }
+            self.protocol = next;
+            self.payload = rest;
+            at = at.saturating_add(len);
+            count = count.saturating_add(1);
+            if fragment && part != 0 {
+                break;
             }
         }
         Ok(packet)
@@ -166,8 +202,25 @@ fn walk(first: u8, body: &[u8]) -> Result<Walked, WireError> {
 
 /// Whether `next_header` is that of an extension header with a length this walk knows.
 #[inline]
-const fn is_extension(next_header: u8) -> bool {
+pub(super) const fn is_extension(next_header: u8) -> bool {
     matches!(next_header, 0 | 43 | FRAGMENT | AUTHENTICATION | 60 | 135 | 139 | 140)
+}
+
+/// Bytes of an extension header of this number whose second octet is `second`: 8 to 2048.
+#[inline]
+pub(super) const fn extension_len(next_header: u8, second: u8) -> u16 {
+    match next_header {
+        FRAGMENT => 8,
+        AUTHENTICATION => (second as u16).saturating_add(2) << 2,
+        _ => (second as u16).saturating_add(1) << 3,
+    }
+}
+
+/// Whether an extension header of this number, `word` its third and fourth octet, makes the packet a part of
+/// a datagram: it is a fragment header with an offset or with more to come.
+#[inline]
+pub(super) const fn is_part(next_header: u8, word: u16) -> bool {
+    next_header == FRAGMENT && word & !6 != 0
 }
 
 /// The fixed IPv6 header as it stands in the packet; 40 bytes.
