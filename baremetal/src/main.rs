@@ -9,6 +9,7 @@
 #![no_main]
 
 mod opaque;
+mod table;
 mod wire;
 
 /// The vector table behind the stack pointer: only the reset handler.
@@ -21,6 +22,7 @@ extern "C" fn reset() -> ! {
     opaque::clear_bss();
     loop {
         wire::every_call();
+        table::every_call();
         #[cfg(feature = "plant-panic")]
         planted();
     }
