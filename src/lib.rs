@@ -18,3 +18,8 @@ extern crate std;
 pub mod engine;
 pub mod table;
 pub mod wire;
+
+/// The README's example, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

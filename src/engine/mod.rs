@@ -1,1 +1,46 @@
 //! Decisions: one pure step function over the tables.
+//!
+//! ```text
+//! Input ──► Engine::step(now) ──► Verdict ──► Engine::rewrite ──► bytes
+//!           decide │ learn │ count    │
+//!                                     └► Flood ──► Engine::next_copy ──► Verdict …
+//! ```
+//!
+//! [`Engine::step`] depends on nothing but its arguments and the state that earlier calls left: no clock, no I/O, no
+//! randomness. Everything else that changes an engine is a [`Command`] or a [`Engine::tick`]; what it has to tell comes
+//! back as [`Event`]s. The same calls in the same order give the same [`Engine::digest`] on every target.
+
+mod apply;
+mod apply_fdb;
+mod command;
+mod copies;
+mod counters;
+mod decision;
+mod digest;
+mod drop;
+mod event;
+mod forward;
+mod from_port;
+mod from_underlay;
+mod input;
+mod memory;
+mod profile;
+mod rewrite;
+mod state;
+mod step;
+mod verdict;
+
+pub use command::{Command, CommandError, Done, Flush, Place, Remote};
+pub use copies::Cursor;
+pub use counters::{BridgeCounters, Counters};
+pub use drop::{DropReason, PuntReason, RewriteError};
+pub use event::{Event, Events};
+pub use input::{Form, Ingress, Input};
+pub use memory::{Memory, Storage};
+pub use profile::{Profile, Switches};
+pub use rewrite::{Egress, Gather, HEADROOM, Output};
+pub use state::{Config, Engine};
+pub use verdict::{
+    BridgeHandle, Deliver, Encapsulate, EndpointHandle, Flood, OuterFields, PortHandle, Punt, Reply, Route, Verdict,
+    VerdictKind,
+};

@@ -16,6 +16,8 @@
 //! Key halves stand apart so that one 128-bit compare covers four of them, which is all that the
 //! baseline of x86-64 (SSE2) and of AArch64 offers. Key 0 marks an empty slot.
 
+use crate::wire::fold;
+
 /// The most buckets that one insertion looks into: both candidates, and two displacements deep.
 pub const MAX_VISITS: usize = 2 + 8 + 32;
 
@@ -359,12 +361,6 @@ impl Seed {
 }
 
 /// The two halves of the 128-bit product, one over the other.
-#[inline(always)]
-fn fold(a: u64, b: u64) -> u64 {
-    let product = u128::from(a).wrapping_mul(u128::from(b));
-    ((product & 0xffff_ffff_ffff_ffff) as u64) ^ ((product >> 64) as u64)
-}
-
 /// One bucket on the way of a search, and the slot whose key leads there.
 #[derive(Clone, Copy)]
 struct Visit {

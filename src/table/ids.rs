@@ -33,9 +33,16 @@ index! {
     EndpointId
 }
 index! {
-    /// A group of destinations (ECMP, multihoming).
+    /// A flood list.
     GroupId
 }
+
+/// An underlay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+#[repr(transparent)]
+pub struct UnderlayId(pub u8);
 
 /// 12 bits that an FDB entry carries for its user: usually the row of a table of metadata.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -87,7 +94,7 @@ pub enum Destination {
     Port(PortId),
     /// Through a tunnel.
     Endpoint(EndpointId),
-    /// To one member of a group.
+    /// To the members of a flood list.
     Group(GroupId),
     /// To this system itself.
     Host,

@@ -4,11 +4,26 @@
 //! table, so that a `static` table costs no flash. Nothing here reads a clock: time is an [`Instant`]
 //! that the caller hands in.
 
+pub mod bridge;
 pub mod cuckoo;
+pub mod endpoint;
 pub mod fdb;
+pub mod flood;
 mod ids;
+pub mod port;
 mod time;
+pub mod underlay;
+pub mod vni_map;
 
-pub use fdb::{Fdb, FdbConfig, FdbMemory};
-pub use ids::{BridgeId, Destination, EndpointId, GroupId, Meta, Owner, PortId};
+pub use bridge::{Admission, Bridge, BridgeConfig, FloodSwitches, VlanDecap, VlanEncap};
+pub use cuckoo::{Bucket, Cuckoo};
+pub use endpoint::{Endpoint, EndpointAddress, EndpointConfig, EndpointSlot, Endpoints};
+pub(crate) use endpoint::{Fragments, Origin};
+pub use fdb::{Entry, Fdb, FdbConfig, FdbMemory, WhenFull};
+pub(crate) use flood::Horizon;
+pub use flood::{FloodError, FloodLists, Group, Member};
+pub use ids::{BridgeId, Destination, EndpointId, GroupId, Meta, Owner, PortId, UnderlayId};
+pub use port::{Port, PortConfig};
 pub use time::{Ageing, AgeingTooLong, Duration, Instant};
+pub use underlay::{UnderlayConfig, UnderlayLink, UnderlaySlot};
+pub use vni_map::VniMap;

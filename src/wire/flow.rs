@@ -56,6 +56,8 @@ impl PortRange {
     /// The dynamic ports, 49152 to 65535, as RFC 7348 section 5 recommends; RFC 8926 section 3.3 also allows
     /// all 65536.
     pub const DYNAMIC: Self = Self { min: 49152, max: 65535 };
+    /// 32768 to 60999: what Linux uses unless told otherwise.
+    pub const LINUX: Self = Self { min: 32768, max: 60999 };
 
     /// The ports from `min` to `max`, or `None` if `min` is the greater.
     #[must_use]
@@ -172,7 +174,7 @@ fn finish(seed: u64, a: u64, b: u64) -> u32 {
 
 /// Both halves of the 128-bit product, one over the other: every bit of both factors counts.
 #[inline]
-const fn fold(a: u64, b: u64) -> u64 {
+pub(crate) const fn fold(a: u64, b: u64) -> u64 {
     let product = (a as u128).wrapping_mul(b as u128);
     (product >> 64) as u64 ^ a.wrapping_mul(b)
 }

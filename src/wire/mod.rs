@@ -27,6 +27,7 @@ pub mod ipv4;
 pub mod ipv6;
 pub mod ndp;
 pub mod outer;
+pub mod template;
 mod types;
 pub mod udp;
 pub mod vlan;
@@ -34,10 +35,13 @@ pub mod vxlan;
 
 pub use ecn::{Ecn, EcnMode};
 pub use edit::Edit;
+pub(crate) use error::named;
 pub use error::{Layer, Reason, WireError};
+pub(crate) use flow::fold;
 pub use flow::{PortRange, flow_hash};
 pub use inner::{FrameKind, Inner, IpKind};
 pub use outer::{Checks, Checksums, Datagram, Outer, Reserved, Tunnel, TunnelPorts, UdpChecksum};
+pub use template::{Depth, Df, Link, Payload, PerPacket, Sent, Template, TemplateConfig, Tos, Ttl};
 pub use types::{Encapsulation, EtherType, MacAddr, Span, TunnelFlags, Vni};
 pub use vlan::Tag;
 

@@ -1,0 +1,432 @@
+//! Carrying out commands on underlays, bridges, ports and endpoints.
+
+use core::net::IpAddr;
+
+use super::state::raise_removed;
+use super::{Command, CommandError, Done, EndpointHandle, Engine, Switches};
+use crate::table::fdb::Filter;
+use crate::table::{
+    Ageing, Bridge, BridgeConfig, BridgeId, Destination, Duration, Endpoint, EndpointAddress, EndpointConfig,
+    EndpointId, Fragments, GroupId, Horizon, Instant, Origin, Port, PortConfig, PortId, UnderlayConfig, UnderlayId,
+    VlanDecap, VlanEncap,
+};
+use crate::wire::{Depth, Df, Encapsulation, EtherType, Link, MacAddr, Tag, Template, TemplateConfig, TunnelPorts};
+
+impl Engine<'_> {
+    /// Carries out a command.
+    ///
+    /// # Errors
+    /// [`CommandError`]; nothing has changed.
+    pub fn command(&mut self, now: Instant, command: &Command) -> Result<Done, CommandError> {
+        let now = self.advance(now);
+        match *command {
+            Command::SetUnderlay { id, config } => self.set_underlay(id, &config),
+            Command::AddBridge { id, config } => self.add_bridge(id, &config),
+            Command::SetBridge { id, config } => self.set_bridge(id, &config),
+            Command::RemoveBridge { id } => self.remove_bridge(id),
+            Command::AddPort { id, config } => self.add_port(id, &config),
+            Command::RemovePort { id } => self.remove_port(id),
+            Command::SetEndpoint { address, config } => self.set_endpoint(address, config),
+            Command::RemoveEndpoint { address } => self.remove_endpoint(&address),
+            Command::FloodAdd { bridge, remote } => self.flood_add(bridge, &remote),
+            Command::FloodRemove { bridge, remote } => self.flood_remove(bridge, &remote),
+            Command::FdbAdd { bridge, mac, place, owner, sticky } => {
+                self.fdb_set(now, bridge, mac, &place, owner, sticky, false)
+            }
+            Command::FdbReplace { bridge, mac, place, owner, sticky } => {
+                self.fdb_set(now, bridge, mac, &place, owner, sticky, true)
+            }
+            Command::FdbAppend { bridge, mac, remote } => self.fdb_append(now, bridge, mac, &remote),
+            Command::FdbDelete { bridge, mac, remote } => self.fdb_delete(now, bridge, mac, remote.as_ref()),
+            Command::Learn { bridge, mac, place } => self.fdb_learn(now, bridge, mac, &place),
+            Command::Flush(flush) => self.flush(now, &flush),
+        }
+    }
+
+    fn set_underlay(&mut self, id: UnderlayId, config: &UnderlayConfig) -> Result<Done, CommandError> {
+        if usize::from(id.0) >= self.underlays.len() {
+            return Err(CommandError::OutOfRange);
+        }
+        let vlan_is_bad = config.link.and_then(|l| l.vlan).is_some_and(|vid| !is_vid(vid));
+        // 68 and 1280 bytes are the least that IPv4 and IPv6 links carry (RFC 791, RFC 8200 section 5).
+        if vlan_is_bad || config.mtu < if config.ipv6.is_some() { 1280 } else { 68 } {
+            return Err(CommandError::BadValue);
+        }
+        let usable = |a: IpAddr| is_unicast(a);
+        if !config.ipv4.map(IpAddr::V4).is_none_or(usable) || !config.ipv6.map(IpAddr::V6).is_none_or(usable) {
+            return Err(CommandError::BadAddress);
+        }
+        let mine = |e: &Endpoint| e.address.underlay == id;
+        if self.endpoints.iter().any(|(_, e)| mine(e) && config.local_for(e.address.address).is_none()) {
+            return Err(CommandError::InUse);
+        }
+        if let Some(slot) = self.underlays.get_mut(usize::from(id.0)) {
+            slot.config = Some(*config);
+        }
+        for index in 0..=u16::MAX {
+            let id = EndpointId(index);
+            let Some(old) = self.endpoints.get(id).copied().filter(mine) else {
+                if usize::from(index) >= self.endpoints.capacity() {
+                    break;
+                }
+                continue;
+            };
+            if let Ok(new) = self.make_endpoint(old.address, old.config, old.origin)
+                && let Some(endpoint) = self.endpoints.get_mut(id)
+            {
+                *endpoint = Endpoint { memberships: old.memberships, generation: old.generation, ..new };
+            }
+        }
+        Ok(Done::Ok)
+    }
+
+    fn add_bridge(&mut self, id: BridgeId, config: &BridgeConfig) -> Result<Done, CommandError> {
+        let record = self.bridges.get(usize::from(id.0)).ok_or(CommandError::OutOfRange)?;
+        if record.config.is_some() {
+            return Err(CommandError::Exists);
+        }
+        let generation = record.generation.wrapping_add(1);
+        let udp_ports = self.check_bridge(config, None)?;
+        self.set_fdb_bridge(id, config)?;
+        if !self.vnis.insert(config.encapsulation, config.udp_port, config.vni, id) {
+            return Err(CommandError::VnisFull);
+        }
+        self.udp_ports = udp_ports;
+        if let Some(record) = self.bridges.get_mut(usize::from(id.0)) {
+            *record = Bridge { config: Some(*config), generation, ..Bridge::EMPTY };
+        }
+        self.refresh_pass();
+        if let Some(counters) = self.bridge_counters.get_mut(usize::from(id.0)) {
+            *counters = super::BridgeCounters::EMPTY;
+        }
+        Ok(Done::Ok)
+    }
+
+    fn set_bridge(&mut self, id: BridgeId, config: &BridgeConfig) -> Result<Done, CommandError> {
+        let old = *self.bridge_config(id).ok_or(CommandError::NoSuchBridge)?;
+        let udp_ports = self.check_bridge(config, Some(id))?;
+        let key = |c: &BridgeConfig| (c.encapsulation, c.udp_port, c.vni);
+        if key(&old) != key(config) {
+            // The old key goes first: in a full map its place may be the only one.
+            self.vnis.remove(old.encapsulation, old.udp_port, old.vni);
+            if !self.vnis.insert(config.encapsulation, config.udp_port, config.vni, id) {
+                self.vnis.insert(old.encapsulation, old.udp_port, old.vni, id);
+                return Err(CommandError::VnisFull);
+            }
+        }
+        self.set_fdb_bridge(id, config)?;
+        self.udp_ports = udp_ports;
+        if let Some(record) = self.bridges.get_mut(usize::from(id.0)) {
+            record.config = Some(*config);
+        }
+        self.refresh_pass();
+        Ok(Done::Ok)
+    }
+
+    /// Checks a bridge's values against each other and against other bridges; the UDP ports to listen on with it.
+    fn check_bridge(&self, config: &BridgeConfig, but: Option<BridgeId>) -> Result<TunnelPorts, CommandError> {
+        let encap_vid = match config.vlan_encap {
+            VlanEncap::Map(vid) => Some(vid),
+            _ => None,
+        };
+        let decap_vid = match config.vlan_decap {
+            VlanDecap::Map(vid) => Some(vid),
+            _ => None,
+        };
+        if [encap_vid, decap_vid].into_iter().flatten().any(|vid| !is_vid(vid)) || config.udp_port == 0 {
+            return Err(CommandError::BadValue);
+        }
+        config.ageing.validate().map_err(|_| CommandError::BadValue)?;
+        if config.ageing == Ageing::After(Duration::ZERO) {
+            return Err(CommandError::BadValue);
+        }
+        let holder = self.vnis.bridge(config.encapsulation, config.udp_port, config.vni);
+        if holder.is_some() && holder != but {
+            return Err(CommandError::VniTaken);
+        }
+        let mut ports = TunnelPorts::NONE;
+        let others = (0..=u16::MAX).zip(self.bridges.iter()).filter(|(id, _)| Some(BridgeId(*id)) != but);
+        let configs = others.filter_map(|(_, bridge)| bridge.config.as_ref());
+        for other in configs.chain(core::iter::once(config)) {
+            add_port(&mut ports, other.udp_port, other.encapsulation)?;
+        }
+        Ok(ports)
+    }
+
+    /// Hands a bridge's ageing and limit to the FDB.
+    fn set_fdb_bridge(&mut self, id: BridgeId, config: &BridgeConfig) -> Result<(), CommandError> {
+        let now = self.now();
+        let Self { fdb, endpoints, events, .. } = self;
+        fdb.set_ageing(now, id, config.ageing, |removed| raise_removed(endpoints, events, &removed))
+            .and_then(|()| fdb.set_bridge_limit(id, config.max_macs))
+            .map_err(|_| CommandError::OutOfRange)
+    }
+
+    fn remove_bridge(&mut self, id: BridgeId) -> Result<Done, CommandError> {
+        let bridge = *self.bridge(id).ok_or(CommandError::NoSuchBridge)?;
+        let mut next = bridge.first_port;
+        while let Some(port) = next {
+            next = self.ports.get(usize::from(port.0)).and_then(|p| p.next);
+            self.free_port(port);
+        }
+        // Entries of group addresses first, one at a time: each has a flood list to give back.
+        while let Some(list) = self.group_entry(id) {
+            self.fdb.flush(self.now(), &Filter { destination: Some(Destination::Group(list)), ..Filter::ALL }, |_| {});
+            self.drop_group(list);
+        }
+        self.fdb.flush(self.now(), &Filter { bridge: Some(id), ..Filter::ALL }, |_| {});
+        if let Some(group) = bridge.flood_list {
+            self.drop_group(group);
+        }
+        if let Some(config) = &bridge.config {
+            self.vnis.remove(config.encapsulation, config.udp_port, config.vni);
+        }
+        if let Some(record) = self.bridges.get_mut(usize::from(id.0)) {
+            *record = Bridge { generation: bridge.generation.wrapping_add(1), ..Bridge::EMPTY };
+        }
+        self.refresh_udp_ports();
+        self.refresh_pass();
+        Ok(Done::Ok)
+    }
+
+    /// Some flood list behind an FDB entry of a bridge.
+    fn group_entry(&self, id: BridgeId) -> Option<GroupId> {
+        self.fdb.iter(self.now()).find_map(|(bridge, _, entry)| match entry.destination() {
+            Destination::Group(list) if bridge == id => Some(list),
+            _ => None,
+        })
+    }
+
+    fn refresh_udp_ports(&mut self) {
+        let mut ports = TunnelPorts::NONE;
+        for config in self.bridges.iter().filter_map(|b| b.config.as_ref()) {
+            // They were all together in the list before.
+            let _ = add_port(&mut ports, config.udp_port, config.encapsulation);
+        }
+        self.udp_ports = ports;
+    }
+
+    fn add_port(&mut self, id: PortId, config: &PortConfig) -> Result<Done, CommandError> {
+        if config.vlan.is_some_and(|vid| !is_vid(vid)) {
+            return Err(CommandError::BadValue);
+        }
+        let last = self.last_port(config.bridge)?;
+        let record = self.ports.get(usize::from(id.0)).ok_or(CommandError::OutOfRange)?;
+        if record.config.is_some() {
+            return Err(CommandError::Exists);
+        }
+        let generation = record.generation.wrapping_add(1);
+        self.fdb.set_destination_limit(Destination::Port(id), config.max_macs).map_err(|_| CommandError::OutOfRange)?;
+        if let Some(port) = self.ports.get_mut(usize::from(id.0)) {
+            *port = Port { config: Some(*config), generation, next: None };
+        }
+        match last.and_then(|last| self.ports.get_mut(usize::from(last.0))) {
+            Some(last) => last.next = Some(id),
+            None => {
+                if let Some(bridge) = self.bridges.get_mut(usize::from(config.bridge.0)) {
+                    bridge.first_port = Some(id);
+                }
+            }
+        }
+        if let Some(bridge) = self.bridges.get_mut(usize::from(config.bridge.0)) {
+            bridge.ports = bridge.ports.saturating_add(1);
+        }
+        Ok(Done::Ok)
+    }
+
+    /// The last port of a bridge, `None` if it has none.
+    fn last_port(&self, bridge: BridgeId) -> Result<Option<PortId>, CommandError> {
+        let mut last = None;
+        let mut next = self.bridge(bridge).ok_or(CommandError::NoSuchBridge)?.first_port;
+        while let Some(port) = next {
+            last = next;
+            next = self.ports.get(usize::from(port.0)).and_then(|p| p.next);
+        }
+        Ok(last)
+    }
+
+    fn remove_port(&mut self, id: PortId) -> Result<Done, CommandError> {
+        let bridge_id = self.port(id).ok_or(CommandError::NoSuchPort)?.bridge;
+        let after = self.ports.get(usize::from(id.0)).and_then(|p| p.next);
+        if let Some(bridge) = self.bridges.get_mut(usize::from(bridge_id.0)) {
+            bridge.ports = bridge.ports.saturating_sub(1);
+            if bridge.first_port == Some(id) {
+                bridge.first_port = after;
+            }
+        }
+        if let Some(before) = self.ports.iter_mut().find(|p| p.config.is_some() && p.next == Some(id)) {
+            before.next = after;
+        }
+        self.free_port(id);
+        Ok(Done::Ok)
+    }
+
+    /// Gives a port's record back, whose bridge does not know it any more.
+    fn free_port(&mut self, id: PortId) {
+        let destination = Destination::Port(id);
+        self.fdb.flush_destination(destination);
+        if self.pinned(destination) > 0 {
+            self.fdb.flush(self.now(), &Filter { destination: Some(destination), ..Filter::ALL }, |_| {});
+        }
+        if let Some(port) = self.ports.get_mut(usize::from(id.0)) {
+            *port = Port { generation: port.generation.wrapping_add(1), ..Port::EMPTY };
+        }
+    }
+
+    fn set_endpoint(&mut self, address: EndpointAddress, config: EndpointConfig) -> Result<Done, CommandError> {
+        let id = self.configured_endpoint(address, Some(config))?;
+        self.refresh_horizons();
+        self.handle(id).map(Done::Endpoint)
+    }
+
+    fn remove_endpoint(&mut self, address: &EndpointAddress) -> Result<Done, CommandError> {
+        let id = self.endpoints.find(address).ok_or(CommandError::NoSuchEndpoint)?;
+        let memberships = self.endpoints.get(id).map_or(0, |e| e.memberships);
+        if memberships > 0 || self.pinned(Destination::Endpoint(id)) > 0 {
+            return Err(CommandError::InUse);
+        }
+        self.forget_endpoint(id);
+        Ok(Done::Ok)
+    }
+
+    pub(super) fn handle(&self, id: EndpointId) -> Result<EndpointHandle, CommandError> {
+        let endpoint = self.endpoints.get(id).ok_or(CommandError::NoSuchEndpoint)?;
+        Ok(EndpointHandle { id, generation: endpoint.generation })
+    }
+
+    /// The endpoint at an address, added if need be, and from now on configured.
+    pub(super) fn configured_endpoint(
+        &mut self,
+        address: EndpointAddress,
+        config: Option<EndpointConfig>,
+    ) -> Result<EndpointId, CommandError> {
+        let Some(id) = self.endpoints.find(&address) else {
+            let record = self.make_endpoint(address, config.unwrap_or_default(), Origin::Configured)?;
+            let inserted = self.endpoints.insert(record).or_else(|_| {
+                self.recycle_endpoints(u16::MAX);
+                self.endpoints.insert(record)
+            });
+            let id = inserted.map_err(|_| CommandError::EndpointsFull)?;
+            let limit = self.fdb.set_destination_limit(Destination::Endpoint(id), record.config.max_macs);
+            if limit.is_err() {
+                self.endpoints.remove(id);
+                return Err(CommandError::EndpointsFull);
+            }
+            return Ok(id);
+        };
+        let old = *self.endpoints.get(id).ok_or(CommandError::NoSuchEndpoint)?;
+        let config = config.unwrap_or(old.config);
+        let new = self.make_endpoint(address, config, Origin::Configured)?;
+        self.fdb
+            .set_destination_limit(Destination::Endpoint(id), config.max_macs)
+            .map_err(|_| CommandError::EndpointsFull)?;
+        if let Some(endpoint) = self.endpoints.get_mut(id) {
+            *endpoint = Endpoint { memberships: old.memberships, generation: old.generation, ..new };
+        }
+        Ok(id)
+    }
+
+    /// An endpoint's record, with its header made from the underlay's configuration.
+    pub(super) fn make_endpoint(
+        &self,
+        address: EndpointAddress,
+        config: EndpointConfig,
+        origin: Origin,
+    ) -> Result<Endpoint, CommandError> {
+        let underlay = self.underlay(address.underlay).ok_or(CommandError::NoSuchUnderlay)?;
+        let src = underlay.local_for(address.address).ok_or(CommandError::NoLocalAddress)?;
+        if !is_destination(address.address) || underlay.is_local(address.address) {
+            return Err(CommandError::BadAddress);
+        }
+        if address.port == 0 {
+            return Err(CommandError::BadValue);
+        }
+        let next_hop = multicast_mac(address.address).or(config.next_hop);
+        let link = underlay.link.and_then(|link| {
+            let vlan = link.vlan.map(|vid| Tag { tpid: EtherType::VLAN, tci: vid });
+            Some(Link { dst: next_hop.or(link.gateway)?, src: link.mac, vlan })
+        });
+        let udp_checksum = match address.address {
+            IpAddr::V4(_) => underlay.checksum_v4.unwrap_or(address.encapsulation == Encapsulation::Geneve),
+            IpAddr::V6(_) => underlay.checksum_v6,
+        };
+        let template = Template::new(&TemplateConfig {
+            link,
+            dst_port: address.port,
+            ttl: underlay.ttl,
+            tos: underlay.tos,
+            df: underlay.df,
+            udp_checksum,
+            ecn: underlay.ecn,
+            ..TemplateConfig::new(address.encapsulation, src, address.address)
+        })
+        .map_err(|_| CommandError::BadValue)?;
+        let overhead = u32::try_from(template.header_len(Depth::Ip, 0)).unwrap_or(u32::MAX);
+        let fragments = match underlay.df {
+            _ if !self.switches.contains(Switches::UNDERLAY_FRAGMENTS) || address.address.is_ipv6() => Fragments::Never,
+            Df::Set => Fragments::Never,
+            Df::Inherit => Fragments::AsInner,
+            Df::Unset => Fragments::Always,
+        };
+        Ok(Endpoint {
+            template,
+            address,
+            config,
+            origin,
+            memberships: 0,
+            max_frame: u32::from(underlay.mtu).saturating_sub(overhead),
+            fragments,
+            generation: 0,
+        })
+    }
+
+    /// Works out anew which split-horizon groups each flood list has. Cost: linear in all members.
+    pub(super) fn refresh_horizons(&mut self) {
+        for index in 0..self.flood_lists.capacity() {
+            let group = GroupId(index);
+            let members = self.flood_lists.iter(group).filter_map(|id| self.endpoints.get(id));
+            let horizon = members.fold(Horizon::Empty, |horizon, e| horizon.with(e.config.split_horizon));
+            self.flood_lists.set_horizon(group, horizon);
+        }
+    }
+}
+
+fn add_port(ports: &mut TunnelPorts, port: u16, encapsulation: Encapsulation) -> Result<(), CommandError> {
+    match ports.get(port) {
+        Some(same) if same == encapsulation => Ok(()),
+        Some(_) => Err(CommandError::PortConflict),
+        None => {
+            *ports = ports.with(port, encapsulation).ok_or(CommandError::PortConflict)?;
+            Ok(())
+        }
+    }
+}
+
+const fn is_vid(vid: u16) -> bool {
+    matches!(vid, 1..=4094)
+}
+
+fn is_unicast(address: IpAddr) -> bool {
+    is_destination(address) && !address.is_multicast()
+}
+
+/// Whether packets can be sent there at all.
+fn is_destination(address: IpAddr) -> bool {
+    let broadcast = matches!(address, IpAddr::V4(a) if a.is_broadcast());
+    !address.is_unspecified() && !address.is_loopback() && !broadcast
+}
+
+/// The Ethernet address of an IP multicast group (RFC 1112 section 6.4, RFC 2464 section 7).
+fn multicast_mac(address: IpAddr) -> Option<MacAddr> {
+    match address {
+        IpAddr::V4(a) if a.is_multicast() => {
+            let [_, b, c, d] = a.octets();
+            Some(MacAddr([0x01, 0x00, 0x5e, b & 0x7f, c, d]))
+        }
+        IpAddr::V6(a) if a.is_multicast() => {
+            let [.., w, x, y, z] = a.octets();
+            Some(MacAddr([0x33, 0x33, w, x, y, z]))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,136 @@
+//! The copies of a flood, one by one.
+
+use super::{Engine, Flood, RewriteError, Switches, Verdict};
+use crate::table::{Bridge, PortId};
+
+/// How far a flood's copies have been handed out. A new cursor is at the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Cursor {
+    at: At,
+}
+
+impl Cursor {
+    /// Before the first copy.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { at: At::Start }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+enum At {
+    #[default]
+    Start,
+    Port(PortId),
+    Endpoints,
+    Member(u16),
+    /// The first member of the list, when it comes last.
+    Last,
+    End,
+}
+
+impl Engine<'_> {
+    /// The next copy of a flood: [`Verdict::Deliver`] or [`Verdict::Encapsulate`], or `None` after the last.
+    ///
+    /// Ports come first, in the order they were added, then endpoints, in the order they were appended. A copy that
+    /// would pass the underlay's MTU is left out and counted. All copies are of the frame as `step` saw it: carry them
+    /// out with [`Engine::rewrite_into`] or [`Engine::rewrite_head`], or in place where the copy has no edit.
+    ///
+    /// Cost: constant a copy; ports of one bridge are chained.
+    ///
+    /// # Errors
+    /// [`RewriteError::StaleHandle`] if the bridge was removed or changed hands since; the flood ends there.
+    pub fn next_copy(&self, flood: &Flood, cursor: &mut Cursor) -> Option<Result<Verdict, RewriteError>> {
+        if cursor.at == At::End {
+            return None;
+        }
+        let bridge = self.bridge(flood.bridge.id).filter(|b| b.generation == flood.bridge.generation);
+        let Some(bridge) = bridge else {
+            cursor.at = At::End;
+            self.counters.count_rewrite_error(RewriteError::StaleHandle);
+            return Some(Err(RewriteError::StaleHandle));
+        };
+        loop {
+            let copy = match cursor.at {
+                At::Start => {
+                    cursor.at = bridge.first_port.map_or(At::Endpoints, At::Port);
+                    None
+                }
+                At::Port(id) => {
+                    let next = self.ports.get(usize::from(id.0)).and_then(|port| port.next);
+                    cursor.at = next.map_or(At::Endpoints, At::Port);
+                    self.copy_to_port(flood, id)
+                }
+                At::Endpoints => {
+                    cursor.at = self.first_member(flood);
+                    None
+                }
+                At::Member(place) => {
+                    let member = self.flood_lists.member(place);
+                    cursor.at = match member.and_then(|(_, next)| next) {
+                        Some(next) => At::Member(next),
+                        None if self.switches.contains(Switches::FIRST_COPY_LAST) => At::Last,
+                        None => At::End,
+                    };
+                    member.and_then(|(id, _)| self.copy_to_endpoint(flood, bridge, id))
+                }
+                At::Last => {
+                    cursor.at = At::End;
+                    let first = flood.group.and_then(|group| self.flood_lists.first(group));
+                    let id = first.and_then(|place| self.flood_lists.member(place)).map(|(id, _)| id);
+                    id.and_then(|id| self.copy_to_endpoint(flood, bridge, id))
+                }
+                At::End => return None,
+            };
+            if let Some(copy) = copy {
+                self.counters.count_copy();
+                return Some(Ok(copy));
+            }
+        }
+    }
+
+    fn first_member(&self, flood: &Flood) -> At {
+        let Some(first) = flood.group.and_then(|group| self.flood_lists.first(group)) else { return At::End };
+        if !self.switches.contains(Switches::FIRST_COPY_LAST) {
+            return At::Member(first);
+        }
+        let second = self.flood_lists.member(first).and_then(|(_, next)| next);
+        second.map_or(At::Last, At::Member)
+    }
+
+    fn copy_to_port(&self, flood: &Flood, id: PortId) -> Option<Verdict> {
+        if flood.from_port == Some(id) {
+            return None;
+        }
+        let copy = self.port_copy(id, flood.frame, flood.port_edit, true);
+        if copy.is_none() {
+            self.counters.count_copy_refused();
+        }
+        copy.map(Verdict::Deliver)
+    }
+
+    fn copy_to_endpoint(&self, flood: &Flood, bridge: &Bridge, id: crate::table::EndpointId) -> Option<Verdict> {
+        let endpoint = self.endpoints.get(id)?;
+        let from_group = flood.from_group;
+        if flood.from_endpoint == Some(id) || from_group != 0 && endpoint.config.split_horizon == from_group {
+            return None;
+        }
+        let config = bridge.config.as_ref()?;
+        let copy = self.endpoint_copy(
+            config,
+            id,
+            endpoint,
+            flood.frame,
+            flood.tunnel_len,
+            flood.tunnel_edit,
+            flood.outer,
+            true,
+        );
+        if copy.is_none() {
+            self.counters.count_copy_too_big();
+        }
+        copy.map(Verdict::Encapsulate)
+    }
+}

@@ -1,0 +1,265 @@
+//! From a frame's destination to a verdict.
+
+use super::decision::{Decision, Source};
+use super::{
+    BridgeHandle, Deliver, DropReason, Encapsulate, Engine, Flood, OuterFields, Punt, PuntReason, Switches, Verdict,
+};
+use crate::table::{
+    Bridge, BridgeConfig, BridgeId, Destination, Endpoint, EndpointId, FloodSwitches, GroupId, Horizon, Instant,
+    PortId, VlanEncap,
+};
+use crate::wire::edit::{Edit, VlanEdit};
+use crate::wire::{Ecn, EtherType, Inner, Span, TunnelFlags, flow_hash};
+
+/// A frame as forwarding sees it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Frame {
+    pub(super) inner: Inner,
+    /// Outermost tags that have served their purpose and do not go on.
+    popped: u8,
+    /// An ECN field to be written into the inner IP header.
+    ecn: Option<Ecn>,
+    span: Span,
+}
+
+impl Frame {
+    pub(super) const fn new(inner: Inner, popped: u8, span: Span) -> Self {
+        Self { inner, popped, ecn: None, span }
+    }
+
+    pub(super) fn set_ecn(&mut self, ecn: Ecn) {
+        self.ecn = Some(ecn);
+    }
+
+    /// Bytes of the frame after an edit.
+    #[inline]
+    fn edited_len(&self, edit: Edit) -> u32 {
+        let len = usize::try_from(self.span.len).unwrap_or(usize::MAX);
+        u32::try_from(edit.edited_len(len, self.inner.tags())).unwrap_or(u32::MAX)
+    }
+
+    /// What changes on the way to a port, before the port's own tag.
+    #[inline]
+    fn port_edit(&self) -> Edit {
+        let edit = Edit::NONE.with_pop(self.popped);
+        self.ecn.map_or(edit, |ecn| edit.with_ecn(ecn))
+    }
+
+    /// What changes on the way into a tunnel.
+    #[inline]
+    fn tunnel_edit(&self, policy: VlanEncap) -> Result<Edit, DropReason> {
+        let tagged = self.inner.tags() > self.popped;
+        let edit = self.port_edit();
+        match policy {
+            VlanEncap::Strip => Ok(edit.with_pop(self.inner.tags())),
+            VlanEncap::Drop if tagged => Err(DropReason::VlanTagged),
+            VlanEncap::Keep | VlanEncap::Drop => Ok(edit),
+            // A tag that is set keeps its priority; one that is pushed has none.
+            VlanEncap::Map(vid) if tagged => Ok(edit.with_vlan(VlanEdit::SetVid(vid))),
+            VlanEncap::Map(vid) => Ok(edit.with_vlan(VlanEdit::PushVlan(vid))),
+        }
+    }
+}
+
+impl Engine<'_> {
+    /// Finds out where a frame goes. `decision` carries what is known so far.
+    #[allow(clippy::too_many_arguments, reason = "all of it is known to both callers and to nobody else")]
+    pub(super) fn forward(
+        &self,
+        now: Instant,
+        id: BridgeId,
+        bridge: &Bridge,
+        source: Source,
+        frame: &Frame,
+        bytes: &[u8],
+        decision: Decision,
+    ) -> Decision {
+        let Some(config) = &bridge.config else { return decision.drop(DropReason::DestinationGone) };
+        let mac = frame.inner.dst();
+        if mac.is_reserved() && !self.switches.contains(Switches::FORWARD_RESERVED_MULTICAST) {
+            return decision.drop(DropReason::ReservedMulticast);
+        }
+        let wanted = match self.fdb.lookup(now, id, mac) {
+            Some(entry) => match entry.destination() {
+                Destination::Port(port) => return decision.with(self.to_port(source, port, frame)),
+                Destination::Endpoint(endpoint) => {
+                    return decision.with(self.to_endpoint(config, source, endpoint, frame, bytes));
+                }
+                Destination::Host => {
+                    let punt = Punt { reason: PuntReason::HostDestination, bridge: Some(id), frame: frame.span };
+                    return decision.with(Verdict::Punt(punt));
+                }
+                Destination::Drop => return decision.drop(DropReason::Blackhole),
+                Destination::Group(group) => Some(group),
+            },
+            None => None,
+        };
+        let (switch, off) = if mac.is_broadcast() {
+            (FloodSwitches::BROADCAST, DropReason::BroadcastOff)
+        } else if mac.is_multicast() {
+            (FloodSwitches::MULTICAST, DropReason::MulticastOff)
+        } else {
+            (FloodSwitches::UNKNOWN_UNICAST, DropReason::UnknownUnicastOff)
+        };
+        let miss = (config.l2miss && switch == FloodSwitches::UNKNOWN_UNICAST).then_some(frame.inner.dst());
+        let decision = Decision { miss, ..decision };
+        if !config.flood.contains(switch) {
+            return decision.drop(off);
+        }
+        decision.with(self.flood(id, bridge, config, source, wanted.or(bridge.flood_list), frame, bytes))
+    }
+
+    fn to_port(&self, source: Source, id: PortId, frame: &Frame) -> Verdict {
+        if matches!(source, Source::Port(from) if from == id) {
+            return Verdict::Drop(DropReason::Reflected);
+        }
+        match self.port_copy(id, frame.span, frame.port_edit(), false) {
+            Some(deliver) => Verdict::Deliver(deliver),
+            None => Verdict::Drop(DropReason::DestinationGone),
+        }
+    }
+
+    fn to_endpoint(
+        &self,
+        config: &BridgeConfig,
+        source: Source,
+        id: EndpointId,
+        frame: &Frame,
+        bytes: &[u8],
+    ) -> Verdict {
+        let Some(endpoint) = self.endpoints.get(id) else {
+            return Verdict::Drop(DropReason::DestinationGone);
+        };
+        if let Source::Endpoint { id: from, group, .. } = source {
+            if from == Some(id) {
+                return Verdict::Drop(DropReason::Reflected);
+            }
+            if group != 0 && group == endpoint.config.split_horizon {
+                return Verdict::Drop(DropReason::SplitHorizon);
+            }
+        }
+        let edit = match frame.tunnel_edit(config.vlan_encap) {
+            Ok(edit) => edit,
+            Err(reason) => return Verdict::Drop(reason),
+        };
+        let outer = self.outer_fields(frame, bytes);
+        match self.endpoint_copy(config, id, endpoint, frame.span, frame.edited_len(edit), edit, outer, false) {
+            Some(encapsulate) => Verdict::Encapsulate(encapsulate),
+            None => Verdict::Drop(DropReason::TooBig),
+        }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "as for forward")]
+    fn flood(
+        &self,
+        id: BridgeId,
+        bridge: &Bridge,
+        config: &BridgeConfig,
+        source: Source,
+        group: Option<GroupId>,
+        frame: &Frame,
+        bytes: &[u8],
+    ) -> Verdict {
+        let (from_port, from_endpoint, from_group) = match source {
+            Source::Port(port) => (Some(port), None, 0),
+            Source::Endpoint { id, group, .. } => (None, id, group),
+        };
+        let ports = u16::from(from_port.is_none()) <= bridge.ports && bridge.ports > u16::from(from_port.is_some());
+        let mut group = group.filter(|g| self.has_target(*g, from_endpoint, from_group));
+        let mut refused = DropReason::NoFloodTarget;
+        let tunnel_edit = frame.tunnel_edit(config.vlan_encap).unwrap_or_else(|reason| {
+            if group.take().is_some() {
+                refused = reason;
+            }
+            Edit::NONE
+        });
+        let punt = config.host.then_some(PuntReason::HostCopy);
+        if !ports && group.is_none() {
+            return match punt {
+                Some(reason) => Verdict::Punt(Punt { reason, bridge: Some(id), frame: frame.span }),
+                None => Verdict::Drop(refused),
+            };
+        }
+        Verdict::Flood(Flood {
+            bridge: BridgeHandle { id, generation: bridge.generation },
+            group,
+            from_port,
+            from_group,
+            from_endpoint,
+            frame: frame.span,
+            port_edit: frame.port_edit(),
+            tunnel_edit,
+            tunnel_len: frame.edited_len(tunnel_edit),
+            outer: self.outer_fields(frame, bytes),
+            punt,
+        })
+    }
+
+    /// Whether a flood list has a member other than the sender and its split-horizon group. Cost: constant.
+    fn has_target(&self, group: GroupId, from: Option<EndpointId>, from_group: u8) -> bool {
+        if from_group == 0 {
+            let sender = from.is_some_and(|id| self.flood_lists.contains(group, id));
+            return self.flood_lists.len(group) > u16::from(sender);
+        }
+        match self.flood_lists.horizon(group) {
+            Horizon::Empty => false,
+            Horizon::All(same) => same != from_group,
+            Horizon::Mixed => true,
+        }
+    }
+
+    /// The frame for one port, or `None` if there is no such port.
+    #[inline]
+    pub(super) fn port_copy(&self, id: PortId, frame: Span, edit: Edit, shared: bool) -> Option<Deliver> {
+        let (config, port) = self.port_handle(id)?;
+        let edit = match config.vlan {
+            None => edit,
+            Some(vid) => edit.with_vlan(VlanEdit::PushVlan(vid)),
+        };
+        Some(Deliver { port, frame, edit, shared })
+    }
+
+    /// The frame, edited to `len` bytes, for one endpoint; `None` if it would pass the underlay's MTU.
+    #[allow(clippy::too_many_arguments, reason = "as for forward")]
+    #[inline]
+    pub(super) fn endpoint_copy(
+        &self,
+        config: &BridgeConfig,
+        id: EndpointId,
+        endpoint: &Endpoint,
+        frame: Span,
+        len: u32,
+        edit: Edit,
+        outer: OuterFields,
+        shared: bool,
+    ) -> Option<Encapsulate> {
+        if len > endpoint.max_frame && !endpoint.may_fragment(outer.df) {
+            return None;
+        }
+        Some(Encapsulate {
+            endpoint: super::EndpointHandle { id, generation: endpoint.generation },
+            vni: endpoint.address.vni.unwrap_or(config.vni),
+            frame,
+            edit,
+            outer,
+            shared,
+        })
+    }
+
+    /// The outer header's share of the frame.
+    #[inline]
+    fn outer_fields(&self, frame: &Frame, bytes: &[u8]) -> OuterFields {
+        let inner = &frame.inner;
+        let payload = frame.span.of(bytes).unwrap_or(&[]);
+        OuterFields {
+            src_port: self.source_ports.map(flow_hash(self.seed, inner, payload)),
+            ident: self.ident,
+            tos: inner.tos(),
+            ttl: inner.ttl(),
+            df: inner.df(),
+            flags: TunnelFlags::empty(),
+            policy: 0,
+            protocol: EtherType::ETHERNET,
+        }
+    }
+}

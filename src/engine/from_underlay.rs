@@ -1,0 +1,213 @@
+//! A packet from an underlay: what is done with it, without changing anything yet.
+
+use core::net::IpAddr;
+
+use super::decision::{Decision, Learn, Source};
+use super::forward::Frame;
+use super::{DropReason, Engine, Form, Punt, PuntReason, Switches, Verdict};
+use crate::table::{
+    Admission, Ageing, Bridge, BridgeConfig, BridgeId, EndpointAddress, EndpointConfig, Instant, Origin,
+    UnderlayConfig, UnderlayId, VlanDecap,
+};
+use crate::wire::geneve::Rules;
+use crate::wire::{
+    Ecn, Encapsulation, EtherType, Inner, IpKind, Layer, Outer, Reason, Span, TunnelFlags, UdpChecksum, WireError, ecn,
+    gpe, outer, vxlan,
+};
+
+/// Geneve options this version knows: none yet, so every critical one is unknown.
+const RULES: Rules<'static> = Rules::NONE;
+
+impl Engine<'_> {
+    pub(super) fn decide_from_underlay(&self, now: Instant, id: UnderlayId, form: Form, bytes: &[u8]) -> Decision {
+        let Some(underlay) = self.underlay(id) else {
+            return Decision::without_bridge(Verdict::Drop(DropReason::UnknownUnderlay));
+        };
+        let checks = underlay.checks();
+        let parsed = match form {
+            Form::Frame => outer::parse(bytes, &self.udp_ports, &checks),
+            Form::Packet => outer::parse_ip(bytes, &self.udp_ports, &checks),
+            Form::Datagram(datagram) => outer::parse_udp_payload(bytes, &datagram, &self.udp_ports, &checks),
+        };
+        let outer = match parsed {
+            Ok(Some(outer)) => outer,
+            Ok(None) => {
+                let all = Span::new(0, u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+                let punt = Punt { reason: PuntReason::NotTunnel, bridge: None, frame: all };
+                return Decision::without_bridge(Verdict::Punt(punt));
+            }
+            Err(error) => return Decision::without_bridge(Verdict::Drop(error.into())),
+        };
+        let refused = |reason| Decision::without_bridge(Verdict::Drop(reason));
+        if !is_sender(outer.src) {
+            return refused(DropReason::OuterSourceInvalid);
+        }
+        if underlay.is_local(outer.src) {
+            return refused(DropReason::OuterSourceOwn);
+        }
+        let tunnel = &outer.tunnel;
+        let Some(bridge_id) = self.vnis.bridge(tunnel.encap, outer.dst_port, tunnel.vni) else {
+            return refused(DropReason::UnknownVni);
+        };
+        let Some(bridge) = self.bridge(bridge_id) else { return refused(DropReason::UnknownVni) };
+        let Some(config) = &bridge.config else { return refused(DropReason::UnknownVni) };
+        if !self.is_ours(underlay, bridge, outer.dst) {
+            return refused(DropReason::OuterDestinationForeign);
+        }
+        if let Err(error) = self.check_tunnel_header(config, &outer, bytes) {
+            return refused(error.into());
+        }
+        self.decide_inner(now, id, bridge_id, bridge, config, &outer, bytes)
+    }
+
+    /// The tunnel header's own rules that need the VNI's configuration: reserved bits and options.
+    fn check_tunnel_header(&self, config: &BridgeConfig, outer: &Outer, bytes: &[u8]) -> Result<(), WireError> {
+        let tunnel = &outer.tunnel;
+        let header = || tunnel.header.of(bytes).unwrap_or(&[]);
+        if self.switches.contains(Switches::STRICT_RESERVED) {
+            match tunnel.encap {
+                Encapsulation::Vxlan => vxlan::check_reserved(header(), config.gbp),
+                Encapsulation::Gpe => gpe::check_reserved(header()),
+                // Linux does not look at Geneve's reserved bits.
+                Encapsulation::Geneve => Ok(()),
+            }
+            .map_err(|error| error.shifted(tunnel.header.start))?;
+        }
+        if tunnel.encap != Encapsulation::Geneve {
+            return Ok(());
+        }
+        let critical = tunnel.flags.contains(TunnelFlags::C);
+        if self.switches.contains(Switches::CRITICAL_BY_HEADER) {
+            return if critical {
+                Err(WireError::new(Layer::Geneve, Reason::UnknownCriticalOption, tunnel.header.start))
+            } else {
+                Ok(())
+            };
+        }
+        if tunnel.options.len == 0 {
+            return Ok(());
+        }
+        let area = tunnel.options.of(bytes).unwrap_or(&[]);
+        RULES.validate(area, critical).map(|_| ()).map_err(|error| error.shifted(tunnel.options.start))
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the second half of one decision")]
+    fn decide_inner(
+        &self,
+        now: Instant,
+        underlay: UnderlayId,
+        id: BridgeId,
+        bridge: &Bridge,
+        config: &BridgeConfig,
+        outer: &Outer,
+        bytes: &[u8],
+    ) -> Decision {
+        let tunnel = &outer.tunnel;
+        let payload = tunnel.inner.of(bytes).unwrap_or(&[]);
+        let mut decision = Decision::of_bridge(id, false, payload.len());
+        if tunnel.flags.contains(TunnelFlags::O) && !self.switches.contains(Switches::IGNORE_CONTROL) {
+            let punt = Punt { reason: PuntReason::ControlPacket, bridge: Some(id), frame: tunnel.inner };
+            return decision.with(Verdict::Punt(punt));
+        }
+        if tunnel.protocol != EtherType::ETHERNET {
+            return decision.drop(DropReason::UnsupportedPayload);
+        }
+        let Ok(inner) = Inner::parse_ethernet(payload) else {
+            return decision.drop(DropReason::InnerTruncated);
+        };
+        let source = match self.admit(underlay, bridge, config, outer) {
+            Ok(source) => source,
+            Err(reason) => return decision.drop(reason),
+        };
+        let learns = !matches!(config.ageing, Ageing::NoLearn);
+        let station = inner.src().is_station();
+        if !station && (learns || !self.switches.contains(Switches::CHECK_SOURCE_IF_LEARNING)) {
+            return decision.drop(DropReason::SourceMacInvalid);
+        }
+        let popped = match config.vlan_decap {
+            VlanDecap::Keep => 0,
+            VlanDecap::Strip => inner.tags(),
+            VlanDecap::Drop if inner.tags() == 0 => 0,
+            VlanDecap::Drop => return decision.drop(DropReason::VlanTagged),
+            VlanDecap::Map(vid) if inner.vid() == Some(vid) => 1,
+            VlanDecap::Map(_) => return decision.drop(DropReason::VlanMismatch),
+        };
+        let dont_learn =
+            config.gbp && tunnel.flags.contains(TunnelFlags::D) && !self.switches.contains(Switches::IGNORE_DONT_LEARN);
+        if learns && station && !dont_learn {
+            decision.learn = Some(Learn { mac: inner.src(), source });
+        }
+        let mut frame = Frame::new(inner, popped, tunnel.inner);
+        match inner.ip() {
+            IpKind::Short => return decision.drop(DropReason::InnerShortIp),
+            IpKind::V4 | IpKind::V6 if inner.tags() == 0 || !self.switches.contains(Switches::ECN_SKIPS_TAGGED) => {
+                let before = Ecn::from_tos(inner.tos());
+                match ecn::decapsulate(before, Ecn::from_tos(outer.tos)) {
+                    Ok(after) if after == before => {}
+                    Ok(after) => frame.set_ecn(after),
+                    Err(_) => return decision.drop(DropReason::EcnConflict),
+                }
+            }
+            _ => {}
+        }
+        self.forward(now, id, bridge, source, &frame, bytes, decision)
+    }
+
+    /// Whether a destination address is ours: a unicast address of the underlay, or the bridge's group.
+    fn is_ours(&self, underlay: &UnderlayConfig, bridge: &Bridge, address: IpAddr) -> bool {
+        self.switches.contains(Switches::ANY_DESTINATION)
+            || underlay.is_local(address)
+            || bridge.multicast_group == Some(address)
+    }
+
+    /// Who sent a packet, and whether this bridge listens to them.
+    fn admit(
+        &self,
+        underlay: UnderlayId,
+        bridge: &Bridge,
+        config: &BridgeConfig,
+        outer: &Outer,
+    ) -> Result<Source, DropReason> {
+        let address = EndpointAddress {
+            underlay,
+            address: outer.src,
+            encapsulation: outer.tunnel.encap,
+            port: config.udp_port,
+            vni: None,
+        };
+        let id = self.endpoints.find(&address).or_else(|| self.endpoints.find_by_ip(underlay, outer.src));
+        let endpoint = id.and_then(|id| self.endpoints.get(id));
+        let configured = endpoint.is_some_and(|e| e.origin == Origin::Configured);
+        let admitted = match config.admission {
+            Admission::Anyone => true,
+            Admission::Configured => configured,
+            Admission::FloodList => {
+                id.zip(bridge.flood_list).is_some_and(|(id, list)| self.flood_lists.contains(list, id))
+            }
+        };
+        if !admitted {
+            return Err(DropReason::UnknownEndpoint);
+        }
+        if outer.checksum == UdpChecksum::Zero
+            && outer.src.is_ipv6()
+            && !configured
+            && !self.switches.contains(Switches::ZERO_CHECKSUM_FROM_ANYONE)
+        {
+            return Err(DropReason::ZeroChecksumUnknownEndpoint);
+        }
+        let group = endpoint.map_or(EndpointConfig::DEFAULT_GROUP, |e| e.config.split_horizon);
+        Ok(Source::Endpoint { id, address, group })
+    }
+}
+
+/// Whether an address can be a sender's: not unspecified, multicast, broadcast or loopback.
+#[inline]
+fn is_sender(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(a) => {
+            let [first, ..] = a.octets();
+            !matches!(first, 0 | 127 | 224..=239) && !a.is_broadcast()
+        }
+        IpAddr::V6(a) => !(a.is_unspecified() || a.is_multicast() || a.is_loopback()),
+    }
+}

@@ -1,0 +1,308 @@
+//! Tunnel endpoints: the remote VTEPs, each with the outer header of its packets ready made.
+//!
+//! An endpoint is what packets are sent to: an address, a UDP port, a tunnel header and, where the remote side counts its
+//! VNIs for itself, a VNI. Some are configured; others are learned from what arrives, and are recycled when the last FDB
+//! entry that points to them is gone.
+
+use core::net::IpAddr;
+
+use super::cuckoo::{Bucket, Cuckoo};
+use super::{EndpointId, UnderlayId};
+use crate::wire::{Encapsulation, MacAddr, Template, Vni, fold};
+
+/// What identifies an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+pub struct EndpointAddress {
+    /// The underlay it is reached over.
+    pub underlay: UnderlayId,
+    /// Its IP address; a multicast address for an underlay group.
+    pub address: IpAddr,
+    /// Its tunnel header.
+    pub encapsulation: Encapsulation,
+    /// The UDP port it listens on.
+    pub port: u16,
+    /// The VNI it wants, or `None` for the bridge's own.
+    pub vni: Option<Vni>,
+}
+
+/// How an endpoint is treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+pub struct EndpointConfig {
+    /// Split-horizon group: members of one non-zero group never exchange frames through us. 1 unless told otherwise.
+    pub split_horizon: u8,
+    /// The underlay's next hop towards it; needed for outer Ethernet headers only, derived for multicast.
+    pub next_hop: Option<MacAddr>,
+    /// Most dynamic FDB entries, or `None` for as many as fit.
+    pub max_macs: Option<u32>,
+}
+
+impl EndpointConfig {
+    /// The split-horizon group of endpoints that were not told otherwise.
+    pub const DEFAULT_GROUP: u8 = 1;
+}
+
+impl Default for EndpointConfig {
+    fn default() -> Self {
+        Self { split_horizon: Self::DEFAULT_GROUP, next_hop: None, max_macs: None }
+    }
+}
+
+/// Why an endpoint exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A packet came from it.
+    Learned,
+    /// A command named it.
+    Configured,
+}
+
+/// One endpoint as the engine keeps it.
+#[derive(Clone, Copy, Debug)]
+pub struct Endpoint {
+    pub(crate) template: Template,
+    pub(crate) address: EndpointAddress,
+    pub(crate) config: EndpointConfig,
+    pub(crate) origin: Origin,
+    /// Flood-list memberships.
+    pub(crate) memberships: u16,
+    /// Largest frame that fits the underlay's MTU, bytes.
+    pub(crate) max_frame: u32,
+    pub(crate) fragments: Fragments,
+    /// Given by [`Endpoints::insert`].
+    pub(crate) generation: u16,
+}
+
+/// Whether packets that pass the MTU may be sent nevertheless.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fragments {
+    Never,
+    /// Where the inner packet may be fragmented.
+    AsInner,
+    Always,
+}
+
+impl Endpoint {
+    /// Whether a packet that passes the MTU may be sent, because somebody behind us fragments it.
+    #[inline]
+    pub(crate) const fn may_fragment(&self, inner_df: bool) -> bool {
+        match self.fragments {
+            Fragments::Never => false,
+            Fragments::AsInner => !inner_df,
+            Fragments::Always => true,
+        }
+    }
+
+    /// The address.
+    #[must_use]
+    pub const fn address(&self) -> &EndpointAddress {
+        &self.address
+    }
+
+    /// How it is treated.
+    #[must_use]
+    pub const fn config(&self) -> &EndpointConfig {
+        &self.config
+    }
+
+    /// Whether it was learned from a packet, rather than configured.
+    #[must_use]
+    pub const fn is_learned(&self) -> bool {
+        matches!(self.origin, Origin::Learned)
+    }
+
+    /// The outer header of packets to it.
+    #[must_use]
+    pub const fn template(&self) -> &Template {
+        &self.template
+    }
+}
+
+/// A place for an endpoint; the generation outlives the endpoint.
+#[derive(Clone, Copy, Debug)]
+pub struct EndpointSlot {
+    endpoint: Option<Endpoint>,
+    generation: u16,
+}
+
+impl EndpointSlot {
+    /// A free place.
+    pub const EMPTY: Self = Self { endpoint: None, generation: 0 };
+}
+
+/// Why an endpoint was not added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+#[repr(u8)]
+pub enum EndpointError {
+    /// No free place, or no place in the address map.
+    Full = 0,
+    /// It exists already.
+    Exists = 1,
+}
+
+/// All endpoints, in memory lent by the caller, found by address in at most two cache lines.
+#[derive(Debug)]
+pub struct Endpoints<'a> {
+    slots: &'a mut [EndpointSlot],
+    map: Cuckoo<'a>,
+    seed: [u64; 2],
+    /// Where the search for a free place starts.
+    cursor: u16,
+    used: u16,
+}
+
+impl<'a> Endpoints<'a> {
+    /// No endpoints yet. `map` needs a bucket for every two endpoints to be sure of a place (two keys each).
+    pub fn new(slots: &'a mut [EndpointSlot], map: &'a mut [Bucket], seed: [u64; 2]) -> Self {
+        slots.fill(EndpointSlot::EMPTY);
+        Self { slots, map: Cuckoo::new(map, seed), seed, cursor: 0, used: 0 }
+    }
+
+    /// The endpoint at an index.
+    #[must_use]
+    #[inline]
+    pub fn get(&self, id: EndpointId) -> Option<&Endpoint> {
+        self.slots.get(usize::from(id.0))?.endpoint.as_ref()
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, id: EndpointId) -> Option<&mut Endpoint> {
+        self.slots.get_mut(usize::from(id.0))?.endpoint.as_mut()
+    }
+
+    /// The endpoint with exactly this address. Cost: at most two cache lines of the map and the endpoint's own.
+    #[must_use]
+    #[inline]
+    pub fn find(&self, address: &EndpointAddress) -> Option<EndpointId> {
+        let id = self.mapped(self.key(address))?;
+        (self.get(id)?.address == *address).then_some(id)
+    }
+
+    /// Some endpoint with this IP address, whatever its port, tunnel header and VNI.
+    #[must_use]
+    pub fn find_by_ip(&self, underlay: UnderlayId, address: IpAddr) -> Option<EndpointId> {
+        let id = self.mapped(self.ip_key(underlay, address))?;
+        let found = &self.get(id)?.address;
+        (found.underlay == underlay && found.address == address).then_some(id)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        usize::from(self.used)
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.used == 0
+    }
+
+    /// Most that fit.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.slots.len().min(usize::from(u16::MAX))
+    }
+
+    /// All endpoints, by index.
+    pub fn iter(&self) -> impl Iterator<Item = (EndpointId, &Endpoint)> {
+        (0..=u16::MAX).zip(self.slots.iter()).filter_map(|(i, s)| Some((EndpointId(i), s.endpoint.as_ref()?)))
+    }
+
+    /// Adds an endpoint. Cost: a bounded search of the map; for the place, linear in the worst case.
+    ///
+    /// # Errors
+    /// [`EndpointError`]; nothing changes.
+    pub(crate) fn insert(&mut self, endpoint: Endpoint) -> Result<EndpointId, EndpointError> {
+        let id = self.free_place().ok_or(EndpointError::Full)?;
+        let address = endpoint.address;
+        let key = self.key(&address);
+        if self.map.get(key).is_some() {
+            return Err(EndpointError::Exists);
+        }
+        self.map.insert(key, u64::from(id.0)).map_err(|_| EndpointError::Full)?;
+        let ip_key = self.ip_key(address.underlay, address.address);
+        if self.map.get(ip_key).is_none() && self.map.insert(ip_key, u64::from(id.0)).is_err() {
+            self.map.remove(key);
+            return Err(EndpointError::Full);
+        }
+        if let Some(slot) = self.slots.get_mut(usize::from(id.0)) {
+            slot.generation = slot.generation.wrapping_add(1);
+            slot.endpoint = Some(Endpoint { generation: slot.generation, ..endpoint });
+            self.used = self.used.saturating_add(1);
+        }
+        self.cursor = id.0;
+        Ok(id)
+    }
+
+    /// Removes an endpoint; handles to it become stale. Cost: linear in the number of endpoints.
+    pub(crate) fn remove(&mut self, id: EndpointId) {
+        let Some(slot) = self.slots.get_mut(usize::from(id.0)) else { return };
+        let Some(gone) = slot.endpoint.take() else { return };
+        slot.generation = slot.generation.wrapping_add(1);
+        self.used = self.used.saturating_sub(1);
+        let key = self.key(&gone.address);
+        self.map.remove(key);
+        let ip_key = self.ip_key(gone.address.underlay, gone.address.address);
+        if self.mapped(ip_key) == Some(id) {
+            self.map.remove(ip_key);
+            let other = self
+                .iter()
+                .find(|(_, e)| e.address.underlay == gone.address.underlay && e.address.address == gone.address.address)
+                .map(|(other, _)| other);
+            if let Some(other) = other {
+                // A place was just freed under this very key: this cannot fail.
+                let _ = self.map.insert(ip_key, u64::from(other.0));
+            }
+        }
+    }
+
+    fn free_place(&self) -> Option<EndpointId> {
+        if usize::from(self.used) >= self.capacity() {
+            return None;
+        }
+        let start = usize::from(self.cursor);
+        let free = |s: &EndpointSlot| s.endpoint.is_none();
+        let after = self.slots.iter().enumerate().skip(start).find(|(_, s)| free(s));
+        let (index, _) = after.or_else(|| self.slots.iter().enumerate().find(|(_, s)| free(s)))?;
+        u16::try_from(index).ok().filter(|i| *i != u16::MAX).map(EndpointId)
+    }
+
+    #[inline]
+    fn mapped(&self, key: u64) -> Option<EndpointId> {
+        u16::try_from(self.map.get(key)?).ok().map(EndpointId)
+    }
+
+    /// A 64-bit key for an address, which may be 128 bits: whoever finds one compares the address itself.
+    #[inline]
+    fn key(&self, a: &EndpointAddress) -> u64 {
+        let vni = a.vni.map_or(0, |v| u64::from(v.get()) | 1 << 24);
+        let rest =
+            vni << 32 | u64::from(a.port) << 16 | u64::from(a.encapsulation as u8) << 8 | u64::from(a.underlay.0);
+        self.digest(a.address, rest)
+    }
+
+    fn ip_key(&self, underlay: UnderlayId, address: IpAddr) -> u64 {
+        self.digest(address, 1 << 60 | u64::from(underlay.0))
+    }
+
+    #[inline]
+    fn digest(&self, address: IpAddr, rest: u64) -> u64 {
+        let [a, b] = self.seed;
+        let mixed = match address {
+            IpAddr::V4(v4) => fold(u64::from(v4.to_bits()) ^ a, rest ^ b ^ 0x9e37_79b9_7f4a_7c15),
+            IpAddr::V6(v6) => {
+                let [a0, a1, a2, a3, a4, a5, a6, a7, b0, b1, b2, b3, b4, b5, b6, b7] = v6.octets();
+                let high = u64::from_be_bytes([a0, a1, a2, a3, a4, a5, a6, a7]);
+                let low = u64::from_be_bytes([b0, b1, b2, b3, b4, b5, b6, b7]);
+                fold(fold(high ^ a, low ^ b) ^ a, rest ^ b ^ 0x9e37_79b9_7f4a_7c15)
+            }
+        };
+        mixed | 1
+    }
+}

@@ -1,0 +1,42 @@
+//! Ports: where a bridge's local stations are attached.
+
+use super::{BridgeId, PortId};
+
+/// How a port is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+pub struct PortConfig {
+    /// The bridge it belongs to.
+    pub bridge: BridgeId,
+    /// `Some(vid)`: frames cross this port with that tag (1 to 4094), which the bridge does not see. `None`: as they are.
+    pub vlan: Option<u16>,
+    /// Whether source addresses are learned here.
+    pub learning: bool,
+    /// Most dynamic FDB entries, or `None` for as many as fit.
+    pub max_macs: Option<u32>,
+}
+
+impl PortConfig {
+    /// An untagged, learning port of `bridge`.
+    #[must_use]
+    pub const fn new(bridge: BridgeId) -> Self {
+        Self { bridge, vlan: None, learning: true, max_macs: None }
+    }
+}
+
+/// One port as the engine keeps it.
+#[derive(Clone, Copy, Debug)]
+pub struct Port {
+    /// The configuration, or `None` for an unused record.
+    pub(crate) config: Option<PortConfig>,
+    /// Changes whenever the record is taken or given back.
+    pub(crate) generation: u16,
+    /// The bridge's next port.
+    pub(crate) next: Option<PortId>,
+}
+
+impl Port {
+    /// An unused record.
+    pub const EMPTY: Self = Self { config: None, generation: 0, next: None };
+}
