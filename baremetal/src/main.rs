@@ -8,6 +8,7 @@
 #![no_std]
 #![no_main]
 
+mod engine;
 mod opaque;
 mod table;
 mod wire;
@@ -19,10 +20,11 @@ static VECTORS: [extern "C" fn() -> !; 1] = [reset];
 
 #[unsafe(no_mangle)]
 extern "C" fn reset() -> ! {
-    opaque::clear_bss();
+    opaque::prepare_memory();
     loop {
         wire::every_call();
         table::every_call();
+        engine::every_call();
         #[cfg(feature = "plant-panic")]
         planted();
     }

@@ -6,6 +6,9 @@ unsafe extern "C" {
     static opaque_register: u32;
     static mut bss_start: u64;
     static mut bss_end: u64;
+    static mut data_start: u64;
+    static mut data_end: u64;
+    static data_load: u64;
 }
 
 /// A value the compiler must take to be any value of the type.
@@ -47,20 +50,29 @@ impl core::fmt::Write for Characters {
     }
 }
 
+/// The first so many of `items`, nobody knows how many.
+pub fn some<T>(items: &mut [T]) -> &mut [T] {
+    items.get_mut(..any()).unwrap_or_default()
+}
+
 /// The same value, of which the optimiser no longer knows where it came from.
 pub fn hidden<T>(value: T) -> T {
     black_box(value)
 }
 
-/// Zeroes what start-up code has to zero.
-pub fn clear_bss() {
-    let mut word = &raw mut bss_start;
-    let end = &raw mut bss_end;
-    while word < end {
-        // SAFETY: the two symbols bound the section, which nothing uses before this.
-        unsafe {
+/// What start-up code does: zeroes `.bss` and copies `.data` from flash.
+pub fn prepare_memory() {
+    // SAFETY: the linker script aligns the symbols that bound the sections, which nothing uses before this.
+    unsafe {
+        let mut word = &raw mut bss_start;
+        while word < &raw mut bss_end {
             word.write_volatile(0);
             word = word.add(1);
+        }
+        let (mut word, mut load) = (&raw mut data_start, &raw const data_load);
+        while word < &raw mut data_end {
+            word.write_volatile(load.read_volatile());
+            (word, load) = (word.add(1), load.add(1));
         }
     }
 }

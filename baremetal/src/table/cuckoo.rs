@@ -1,11 +1,11 @@
 use vtep::table::cuckoo::{Bucket, Cuckoo, Fate};
 
-use crate::opaque::{Any, any, hidden, sink};
+use crate::opaque::{Any, any, hidden, sink, some};
 
 #[inline(never)]
 pub fn every_call() {
     let mut buckets = hidden([Bucket::default(); 8]);
-    let mut map = hidden(Cuckoo::new(buckets.get_mut(..any()).unwrap_or_default(), any()));
+    let mut map = hidden(Cuckoo::new(some(&mut buckets), any()));
     while any() {
         sink(Cuckoo::insert(&mut map, any(), any()));
         // A hash need not be of this map, nor of that key.

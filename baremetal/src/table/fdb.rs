@@ -6,7 +6,7 @@ use vtep::table::fdb::{
 };
 use vtep::table::{AgeingTooLong, Fdb, FdbConfig, FdbMemory, Owner};
 
-use crate::opaque::{Any, Characters, any, hidden, pick, sink};
+use crate::opaque::{Any, Characters, any, hidden, pick, sink, some};
 
 #[inline(never)]
 pub fn every_call() {
@@ -14,19 +14,17 @@ pub fn every_call() {
     let mut bridges = hidden([BridgeRecord::default(); 4]);
     let [mut ports, mut endpoints, mut groups] = hidden([[DestinationRecord::default(); 4]; 3]);
     let memory = FdbMemory {
-        buckets: buckets.get_mut(..any()).unwrap_or_default(),
-        bridges: bridges.get_mut(..any()).unwrap_or_default(),
-        ports: ports.get_mut(..any()).unwrap_or_default(),
-        endpoints: endpoints.get_mut(..any()).unwrap_or_default(),
-        groups: groups.get_mut(..any()).unwrap_or_default(),
+        buckets: some(&mut buckets),
+        bridges: some(&mut bridges),
+        ports: some(&mut ports),
+        endpoints: some(&mut endpoints),
+        groups: some(&mut groups),
     };
-    if let Ok(fdb) = Fdb::new(memory, &any()) {
-        let mut fdb = hidden(fdb);
-        while any() {
-            look(&fdb);
-            learn(&mut fdb);
-            control(&mut fdb);
-        }
+    let mut fdb = hidden(Fdb::new(memory, &any()));
+    while any() {
+        look(&fdb);
+        learn(&mut fdb);
+        control(&mut fdb);
     }
 
     sink(FdbError::name(any()));
@@ -35,7 +33,7 @@ pub fn every_call() {
     sink(Filter::default());
 }
 
-fn look(fdb: &Fdb<'_>) {
+pub fn look(fdb: &Fdb<'_>) {
     if let Some(entry) = Fdb::lookup(fdb, any(), any(), any()) {
         sink((Entry::destination(entry), Entry::meta(entry), Entry::owner(entry)));
         sink((Entry::sticky(entry), Entry::age(entry)));

@@ -1,4 +1,4 @@
-use vtep::table::{BridgeId, Destination, EndpointId, GroupId, Meta, Owner, PortId};
+use vtep::table::{BridgeId, Destination, EndpointId, GroupId, Meta, Owner, PortId, UnderlayId};
 
 use crate::opaque::{Any, any, pick, sink};
 
@@ -12,7 +12,7 @@ pub fn every_call() {
 macro_rules! any_index {
     ($($name:ident),*) => { $(impl Any for $name { fn any() -> Self { Self(any()) } })* };
 }
-any_index!(BridgeId, PortId, EndpointId, GroupId);
+any_index!(BridgeId, PortId, EndpointId, GroupId, UnderlayId);
 
 impl Any for Meta {
     fn any() -> Self {

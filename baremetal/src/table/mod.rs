@@ -1,13 +1,24 @@
 //! Calls into `vtep::table`, a file here for a file there.
 
+mod bridge;
 mod cuckoo;
-mod fdb;
+pub mod endpoint;
+pub mod fdb;
+mod flood;
 mod ids;
+mod port;
 mod time;
+mod underlay;
+mod vni_map;
 
 pub fn every_call() {
+    bridge::every_call();
     cuckoo::every_call();
+    endpoint::every_call();
     fdb::every_call();
+    flood::every_call();
     ids::every_call();
     time::every_call();
+    underlay::every_call();
+    vni_map::every_call();
 }

@@ -17,6 +17,7 @@ mod ipv4;
 mod ipv6;
 mod ndp;
 mod outer;
+mod template;
 mod types;
 mod udp;
 mod vlan;
@@ -38,6 +39,7 @@ pub fn every_call() {
     ipv6::every_call();
     ndp::every_call();
     outer::every_call();
+    template::every_call();
     types::every_call();
     udp::every_call();
     vlan::every_call();
