@@ -111,42 +111,6 @@ impl<'a> Packet<'a> {
             if let Some((extensions, payload)) = body.split_at_checked(walked.len) {
                 packet.extensions = extensions;
                 packet.payload = payload;
-        let protocol = header.next_header;
-        let packet = Self { header, extensions: &[], protocol, payload: body, fragment: None, superframe };
-        if is_extension(protocol) { packet.walk(body) } else { Ok(packet) }
-    }
-
-    /// Steps over the extension headers of `body`, which starts behind the fixed header.
-    #[cold]
-    fn walk(mut self, body: &'a [u8]) -> Result<Self, WireError> {
-        let mut count = 0_usize;
-        let mut at = 0_usize;
-        while is_extension(self.protocol) {
-            let offset = u32::try_from(at.saturating_add(HEADER_LEN)).unwrap_or(u32::MAX);
-            if count == MAX_EXTENSIONS {
-                return Err(WireError::new(Layer::Ipv6, Reason::TooManyExtensions, offset));
-            }
-            let Some(&[next, second, high, low, a, b, c, d]) = self.payload.first_chunk() else {
-                return Err(WireError::truncated(Layer::Ipv6, offset, 8));
-            };
-            let len = usize::from(extension_len(self.protocol, second));
-            let Some(rest) = self.payload.get(len..) else {
-                let needed = u32::try_from(len).unwrap_or(u32::MAX);
-                return Err(WireError::truncated(Layer::Ipv6, offset, needed));
-            };
-            let word = u16::from_be_bytes([high, low]);
-            let (part, more) = (word & !7, word & 1 != 0);
-            let fragment = is_part(self.protocol, word);
-            if fragment {
-                let ident = u32::from_be_bytes([a, b, c, d]);
-                self.fragment = Some(Fragment { at: offset, offset: part, more, ident });
-            }
-            self.protocol = next;
-            self.payload = rest;
-            at = at.saturating_add(len);
-            count = count.saturating_add(1);
-            if fragment && part != 0 {
-                break;
             }
         }
         Ok(packet)
@@ -175,17 +139,13 @@ fn walk(first: u8, body: &[u8]) -> Result<Walked, WireError> {
         let Some(&[next, second, high, low, a, b, c, d]) = rest.first_chunk() else {
             return Err(WireError::truncated(Layer::Ipv6, at, 8));
         };
-        let len = match walked.protocol {
-            FRAGMENT => 8,
-            AUTHENTICATION => usize::from(second).saturating_add(2) << 2,
-            _ => usize::from(second).saturating_add(1) << 3,
-        };
+        let len = usize::from(extension_len(walked.protocol, second));
         let Some(after) = rest.get(len..) else {
             return Err(WireError::truncated(Layer::Ipv6, at, u32::try_from(len).unwrap_or(u32::MAX)));
         };
         let word = u16::from_be_bytes([high, low]);
         let (offset, more) = (word & !7, word & 1 != 0);
-        let part = walked.protocol == FRAGMENT && (offset != 0 || more);
+        let part = is_part(walked.protocol, word);
         if part {
             walked.fragment = Some(Fragment { at, offset, more, ident: u32::from_be_bytes([a, b, c, d]) });
         }
