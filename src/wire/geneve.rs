@@ -211,6 +211,15 @@ mod tests {
     }
 
     #[test]
+    fn o_and_c_are_told_apart() {
+        for (bits, flags) in [(0x80, TunnelFlags::O), (0x40, TunnelFlags::C)] {
+            let mut bytes = PLAIN;
+            bytes[1] = bits;
+            assert_eq!(Header::parse(&bytes).unwrap().flags, flags);
+        }
+    }
+
+    #[test]
     fn the_largest_area() {
         let mut area = [0_u8; 252];
         for option in area.chunks_exact_mut(4) {
