@@ -30,7 +30,7 @@ mod record;
 mod sweep;
 
 use super::cuckoo::{Bucket, Cuckoo, Hash};
-use super::{Ageing, AgeingTooLong, BridgeId, Destination, Instant};
+use super::{Ageing, BridgeId, Destination, Instant};
 use crate::wire::MacAddr;
 use clock::Clock;
 use entry::{Word, key, key_bridge, key_mac};
@@ -104,13 +104,10 @@ pub struct Fdb<'a> {
 impl<'a> Fdb<'a> {
     /// An empty table in `memory`, whatever that held before (cost: one write to all of it).
     ///
-    /// At most 65,536 records of each kind are used.
-    ///
-    /// # Errors
-    ///
-    /// [`AgeingTooLong`] for an ageing time beyond [`Ageing::MAX`].
-    pub fn new(memory: FdbMemory<'a>, config: &FdbConfig) -> Result<Self, AgeingTooLong> {
-        let limit = config.ageing.limit()?;
+    /// At most 65,536 records of each kind are used. An ageing time beyond [`Ageing::MAX`] counts as that.
+    #[must_use]
+    pub fn new(memory: FdbMemory<'a>, config: &FdbConfig) -> Self {
+        let limit = config.ageing.limit().unwrap_or(Some(Ageing::MAX_UNITS));
         let FdbMemory { buckets, bridges, ports, endpoints, groups } = memory;
         let fresh = BridgeRecord {
             limit: limit.map_or(u32::MAX, u32::from),
@@ -122,12 +119,12 @@ impl<'a> Fdb<'a> {
         for records in &mut destinations {
             records.fill(DestinationRecord::EMPTY);
         }
-        Ok(Self {
+        Self {
             map: Cuckoo::new(buckets, config.seed),
             books: Books { bridges, destinations },
             clock: Clock::new(limit),
             when_full: config.when_full,
-        })
+        }
     }
 
     /// What the table knows of `mac` in `bridge`. Writes nothing.
