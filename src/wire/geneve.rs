@@ -145,11 +145,11 @@ impl Header {
     /// critical option or not.
     #[inline]
     pub(crate) const fn fixed(self, options_len: usize, critical: bool) -> [u8; HEADER_LEN] {
+        // One word instead of eight bytes: whoever stores it has it in a register.
         let [.., area] = options_len.to_be_bytes();
-        let control = (self.flags.bits() & TunnelFlags::O.bits()) << 1;
-        let [t0, t1] = self.protocol.0.to_be_bytes();
-        let [v0, v1, v2] = self.vni.to_bytes();
-        [area >> 2, control | (critical as u8) << 6, t0, t1, v0, v1, v2, 0]
+        let control = (self.flags.bits() & TunnelFlags::O.bits()) << 1 | (critical as u8) << 6;
+        let fields = (area as u64 >> 2) << 56 | (control as u64) << 48 | (self.protocol.0 as u64) << 32;
+        (fields | (self.vni.get() as u64) << 8).to_be_bytes()
     }
 }
 
