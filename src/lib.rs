@@ -16,6 +16,7 @@
 extern crate std;
 
 pub mod engine;
+mod macros;
 pub mod table;
 pub mod wire;
 

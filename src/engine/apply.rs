@@ -71,9 +71,8 @@ impl Engine<'_> {
                 }
                 continue;
             };
-            if let Ok(new) = self.make_endpoint(old.address, old.config, old.origin)
-                && let Some(endpoint) = self.endpoints.get_mut(id)
-            {
+            let new = self.make_endpoint(old.address, old.config, old.origin);
+            if let (Ok(new), Some(endpoint)) = (new, self.endpoints.get_mut(id)) {
                 *endpoint = Endpoint { memberships: old.memberships, generation: old.generation, ..new };
             }
         }

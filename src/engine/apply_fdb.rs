@@ -22,9 +22,8 @@ impl Engine<'_> {
                 self.drop_group(list);
             }
         });
-        if done.is_ok()
-            && let Some(bridge) = self.bridges.get_mut(usize::from(bridge.0))
-        {
+        let record = self.bridges.get_mut(usize::from(bridge.0));
+        if let (Ok(_), Some(bridge)) = (done, record) {
             bridge.flood_list = Some(list);
             if remote.address.is_multicast() {
                 bridge.multicast_group = Some(remote.address);
@@ -130,10 +129,10 @@ impl Engine<'_> {
                 return Ok(Done::Ok);
             }
         }
-        if let (Destination::Endpoint(id), Some(remote)) = (entry.destination(), remote)
-            && self.endpoints.find(&remote.resolve(&config)) != Some(id)
-        {
-            return Err(CommandError::NotFound);
+        if let (Destination::Endpoint(id), Some(remote)) = (entry.destination(), remote) {
+            if self.endpoints.find(&remote.resolve(&config)) != Some(id) {
+                return Err(CommandError::NotFound);
+            }
         }
         self.fdb.delete(now, bridge, mac).ok_or(CommandError::NotFound)?;
         if let Destination::Group(list) = entry.destination() {

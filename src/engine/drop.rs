@@ -1,6 +1,7 @@
 //! Why a packet was not forwarded, one number each.
 
-use crate::wire::{Layer, Reason, WireError, named};
+use crate::macros::named;
+use crate::wire::{Layer, Reason, WireError};
 
 named! {
     /// Why a packet was dropped.

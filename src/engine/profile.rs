@@ -42,19 +42,7 @@ bitflags::bitflags! {
     }
 }
 
-#[cfg(feature = "defmt")]
-impl defmt::Format for Switches {
-    fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::write!(f, "Switches({=u32:b})", self.bits());
-    }
-}
-
-#[cfg(feature = "arbitrary")]
-impl<'a> arbitrary::Arbitrary<'a> for Switches {
-    fn arbitrary(u: &mut arbitrary::Unstructured<'a>) -> arbitrary::Result<Self> {
-        Ok(Self::from_bits_truncate(u.arbitrary()?))
-    }
-}
+crate::macros::flag_traits!(Switches, u32);
 
 /// Whose behaviour is the default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -63,9 +63,7 @@ impl Engine<'_> {
         };
         let learned = self.fdb.learn(now, bridge, mac, destination, Meta::NONE, self.learn_policy(&learn.source));
         let result = self.report(bridge, mac, destination, learned);
-        if let Some(id) = fresh
-            && matches!(learned, Learned::Refused(_))
-        {
+        if let (Some(id), Learned::Refused(_)) = (fresh, learned) {
             self.endpoints.remove(id);
         }
         result

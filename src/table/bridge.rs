@@ -27,19 +27,7 @@ impl Default for FloodSwitches {
     }
 }
 
-#[cfg(feature = "defmt")]
-impl defmt::Format for FloodSwitches {
-    fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::write!(f, "FloodSwitches({=u8:03b})", self.bits());
-    }
-}
-
-#[cfg(feature = "arbitrary")]
-impl<'a> arbitrary::Arbitrary<'a> for FloodSwitches {
-    fn arbitrary(u: &mut arbitrary::Unstructured<'a>) -> arbitrary::Result<Self> {
-        Ok(Self::from_bits_truncate(u.arbitrary()?))
-    }
-}
+crate::macros::flag_traits!(FloodSwitches, u8);
 
 /// What becomes of an inner VLAN tag on the way into a tunnel (RFC 7348 section 6.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

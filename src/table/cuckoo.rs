@@ -18,12 +18,17 @@
 
 use crate::wire::fold;
 
-/// The most buckets that one insertion looks into: both candidates, and two displacements deep.
-pub const MAX_VISITS: usize = 2 + 8 + 32;
+/// The most buckets that one insertion looks into while the table is less than 95 % full: both
+/// candidates, and three to four displacements deep.
+pub const MAX_VISITS: usize = 320;
+
+/// The most buckets that one insertion looks into from 95 % on: both candidates, and two displacements
+/// deep. A longer search would rarely find a free slot, and cost the most when the load is worst.
+pub const MAX_VISITS_FULL: usize = 2 + 8 + 32;
 
 /// Slots in a bucket.
 pub const SLOTS: usize = 4;
-const LANES: core::ops::Range<u8> = 0..4;
+const LANES: [u8; SLOTS] = [0, 1, 2, 3];
 
 /// One cache line: four slots of key and value.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +61,11 @@ impl Bucket {
     }
 
     fn free_lane(&self) -> Option<u8> {
-        LANES.zip(self.low.iter().zip(&self.high)).find(|(_, (low, high))| **low | **high == 0).map(|(lane, _)| lane)
+        LANES
+            .into_iter()
+            .zip(self.low.iter().zip(&self.high))
+            .find(|(_, (low, high))| **low | **high == 0)
+            .map(|(lane, _)| lane)
     }
 
     fn free_lanes(&self) -> usize {
@@ -216,7 +225,7 @@ impl<'a> Cuckoo<'a> {
 
     /// Puts a key that is not in the map and not 0 into a slot, moving others out of the way.
     ///
-    /// Looks into at most [`MAX_VISITS`] buckets. `judge` is asked about the entries that stand in the
+    /// Looks into at most [`MAX_VISITS`] buckets, or [`MAX_VISITS_FULL`]. `judge` is asked about the entries that stand in the
     /// way and says which may go; the one that went is returned as key and value.
     ///
     /// # Errors
@@ -227,7 +236,7 @@ impl<'a> Cuckoo<'a> {
         key: u64,
         value: u64,
         hash: Hash,
-        judge: impl FnMut(u64, u64) -> Fate,
+        mut judge: impl FnMut(u64, u64) -> Fate,
     ) -> Result<Option<(u64, u64)>, Full> {
         if let Some(bucket) = self.roomier(hash) {
             if let Some(lane) = bucket.free_lane() {
@@ -236,21 +245,55 @@ impl<'a> Cuckoo<'a> {
                 return Ok(None);
             }
         }
-        let mut search = Search::new(hash);
-        let mut lane = search.run(self, judge).ok_or(Full)?;
-        let gone = self.slot(search.visit().bucket, lane);
-        // Walk back to the candidate bucket, each key stepping into the slot freed before it.
-        while let Some(parent) = search.step_back() {
-            let (moved, its_value) = self.slot(search.visit().bucket, parent.lane);
-            self.set(parent.child, lane, moved, its_value);
-            lane = parent.lane;
+        let mut near = Search::<MAX_VISITS_FULL>::new(hash);
+        match near.run(self, &mut judge) {
+            Some(find @ Find { dead: true, .. }) => Ok(self.take(&near, find, key, value)),
+            None if self.is_crowded() => Err(Full),
+            Some(find) if self.is_crowded() => Ok(self.take(&near, find, key, value)),
+            _ => self.place_far(key, value, hash, judge),
         }
-        self.set(search.visit().bucket, lane, key, value);
+    }
+
+    /// [`Cuckoo::place`] where the short search has found nothing free: in a function of its own, for
+    /// the stack that the long search takes.
+    #[cold]
+    #[inline(never)]
+    fn place_far(
+        &mut self,
+        key: u64,
+        value: u64,
+        hash: Hash,
+        mut judge: impl FnMut(u64, u64) -> Fate,
+    ) -> Result<Option<(u64, u64)>, Full> {
+        let mut far = Search::<MAX_VISITS>::new(hash);
+        let find = far.run(self, &mut judge).ok_or(Full)?;
+        Ok(self.take(&far, find, key, value))
+    }
+
+    /// Puts a key into a candidate bucket by moving others along the way to the slot found. Returns what
+    /// that slot held.
+    fn take<const N: usize>(&mut self, search: &Search<N>, find: Find, key: u64, value: u64) -> Option<(u64, u64)> {
+        let mut lane = find.lane;
+        let mut visit = search.visit(find.at);
+        let gone = self.slot(visit.bucket, lane);
+        // Each key on the way steps into the slot freed before it.
+        while visit.parent != Visit::NONE {
+            let parent = search.visit(visit.parent);
+            let (moved, its_value) = self.slot(parent.bucket, visit.lane);
+            self.set(visit.bucket, lane, moved, its_value);
+            (lane, visit) = (visit.lane, parent);
+        }
+        self.set(visit.bucket, lane, key, value);
         if gone.0 == 0 {
             self.used = self.used.saturating_add(1);
-            return Ok(None);
+            return None;
         }
-        Ok(Some(gone))
+        Some(gone)
+    }
+
+    /// Whether a long search is not worth its while.
+    fn is_crowded(&self) -> bool {
+        self.used.saturating_mul(20) >= self.capacity().saturating_mul(19)
     }
 
     /// Every key and value, in the order of their slots.
@@ -337,23 +380,26 @@ impl Found {
 
 /// The secret of the hash.
 #[derive(Clone, Copy, Debug)]
-struct Seed {
-    mask: u64,
-    /// Odd, and without structure even where the caller's seed has some.
-    multiplier: u64,
-}
+struct Seed([u64; 2]);
 
 impl Seed {
+    /// An odd constant without structure (2^64 over the golden ratio).
+    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+    /// Without structure even where the caller's seed has some.
     fn new([first, second]: [u64; 2]) -> Self {
-        let mask = fold(first ^ 0x9e37_79b9_7f4a_7c15, 0xbf58_476d_1ce4_e5b9);
-        let multiplier = fold(second ^ 0xd6e8_feb8_6659_fd93, 0x94d0_49bb_1331_11eb) | 1;
-        Self { mask, multiplier }
+        let mix = |seed: u64| fold(seed ^ Self::SPREAD, 0xbf58_476d_1ce4_e5b9 ^ seed.rotate_left(32));
+        Self([mix(first), mix(second ^ first.rotate_left(23))])
     }
 
     /// One 128-bit product, folded; each 32-bit half of it, scaled to `buckets`, is a bucket.
+    ///
+    /// Both factors depend on the key. With a constant factor, keys in sequence make regular patterns
+    /// that leave a table stuck at 60 % load for one seed and at 99 % for another.
     #[inline(always)]
     fn hash(self, key: u64, buckets: usize) -> Hash {
-        let folded = fold(key ^ self.mask, self.multiplier);
+        let [a, b] = self.0;
+        let folded = fold(key ^ a, key.wrapping_mul(Self::SPREAD) ^ b);
         let (low, high) = halves(folded);
         let scale = |half: u32| (u64::from(half).wrapping_mul(buckets as u64) >> 32) as u32;
         Hash { first: scale(low), second: scale(high) }
@@ -365,82 +411,308 @@ impl Seed {
 #[derive(Clone, Copy)]
 struct Visit {
     bucket: u32,
-    parent: u8,
+    parent: u16,
     lane: u8,
 }
 
-/// What [`Search::step_back`] undoes: `lane` of the parent leads to bucket `child`.
-struct Step {
-    child: u32,
+impl Visit {
+    const NONE: u16 = u16::MAX;
+
+    const fn candidate(bucket: u32) -> Self {
+        Self { bucket, parent: Self::NONE, lane: 0 }
+    }
+}
+
+/// The slot that a search would take.
+#[derive(Clone, Copy)]
+struct Find {
+    at: u16,
     lane: u8,
+    /// It is free, or its entry is dead.
+    dead: bool,
 }
 
 /// A breadth-first search for a slot, from the two candidates outwards. No recursion, no heap.
-struct Search {
-    visits: [Visit; MAX_VISITS],
-    len: u8,
-    at: u8,
+struct Search<const N: usize> {
+    visits: [Visit; N],
+    len: u16,
 }
 
-impl Search {
-    const NO_PARENT: u8 = u8::MAX;
-
+impl<const N: usize> Search<N> {
     fn new(hash: Hash) -> Self {
-        let root = |bucket| Visit { bucket, parent: Self::NO_PARENT, lane: 0 };
-        let mut visits = [root(hash.first); MAX_VISITS];
-        visits[1] = root(hash.second);
-        Self { visits, len: if hash.first == hash.second { 1 } else { 2 }, at: 0 }
+        let mut visits = [Visit::candidate(hash.first); N];
+        if let Some(second) = visits.get_mut(1) {
+            second.bucket = hash.second;
+        }
+        Self { visits, len: if hash.first == hash.second { 1 } else { 2 } }
     }
 
-    /// Stops at the bucket that has a slot to give and returns the slot's lane.
-    fn run(&mut self, map: &Cuckoo<'_>, mut judge: impl FnMut(u64, u64) -> Fate) -> Option<u8> {
-        let mut best: Option<(u64, u8, u8)> = None;
-        while self.at < self.len {
-            let here = self.visit().bucket;
+    fn run(&mut self, map: &Cuckoo<'_>, judge: &mut impl FnMut(u64, u64) -> Fate) -> Option<Find> {
+        let mut best = None;
+        let mut highest = 0;
+        let mut at = 0;
+        while at < self.len {
+            let here = self.visit(at).bucket;
             let bucket = map.buckets.get(here as usize)?;
             for lane in LANES {
                 let (key, value) = bucket.slot(lane);
                 let fate = if key == 0 { Fate::Free } else { judge(key, value) };
                 match fate {
-                    Fate::Free => return Some(lane),
-                    Fate::Evict(rank) if best.is_none_or(|(highest, ..)| rank > highest) => {
-                        best = Some((rank, self.at, lane));
+                    Fate::Free => return Some(Find { at, lane, dead: true }),
+                    Fate::Evict(rank) if best.is_none() || rank > highest => {
+                        highest = rank;
+                        best = Some(Find { at, lane, dead: false });
                     }
                     Fate::Keep | Fate::Evict(_) => {}
                 }
-                self.push(map, key, here, lane);
+                self.push(map, key, here, at, lane);
             }
-            self.at = self.at.saturating_add(1);
+            at = at.saturating_add(1);
         }
-        let (_, at, lane) = best?;
-        self.at = at;
-        Some(lane)
+        best
     }
 
     /// Notes the other bucket of a key for a later visit, as long as there is space for notes.
-    fn push(&mut self, map: &Cuckoo<'_>, key: u64, here: u32, lane: u8) {
+    fn push(&mut self, map: &Cuckoo<'_>, key: u64, here: u32, parent: u16, lane: u8) {
         let Some(visit) = self.visits.get_mut(usize::from(self.len)) else { return };
         let hash = map.hash(key);
-        let other = if hash.first == here { hash.second } else { hash.first };
-        if other == here {
-            return;
+        let bucket = if hash.first == here { hash.second } else { hash.first };
+        if bucket != here {
+            *visit = Visit { bucket, parent, lane };
+            self.len = self.len.saturating_add(1);
         }
-        *visit = Visit { bucket: other, parent: self.at, lane };
-        self.len = self.len.saturating_add(1);
     }
 
-    fn visit(&self) -> Visit {
-        let nowhere = Visit { bucket: u32::MAX, parent: Self::NO_PARENT, lane: 0 };
-        self.visits.get(usize::from(self.at)).copied().unwrap_or(nowhere)
+    fn visit(&self, at: u16) -> Visit {
+        self.visits.get(usize::from(at)).copied().unwrap_or(Visit::candidate(u32::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::collections::{HashMap, HashSet};
+    use std::vec;
+    use std::vec::Vec;
+
+    use super::*;
+
+    const SEED: [u64; 2] = [0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210];
+
+    fn random(state: &mut u64) -> u64 {
+        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (*state ^ *state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ z >> 31
     }
 
-    /// Moves to the bucket that led here; `None` at a candidate bucket.
-    fn step_back(&mut self) -> Option<Step> {
-        let here = self.visit();
-        if here.parent == Self::NO_PARENT {
-            return None;
+    #[test]
+    fn a_bucket_is_one_line() {
+        assert_eq!(size_of::<Bucket>(), 64);
+        assert_eq!(align_of::<Bucket>(), 64);
+    }
+
+    #[test]
+    fn hashes_are_the_same_everywhere() {
+        let seed = Seed::new(SEED);
+        let golden = [
+            (1, Hash { first: 169_324, second: 100_309 }),
+            (0x0000_0200_0000_0001, Hash { first: 598_867, second: 288_418 }),
+            (0xffff_ffff_ffff_ffff, Hash { first: 316_211, second: 242_257 }),
+        ];
+        let hashes: Vec<Hash> = golden.iter().map(|&(key, _)| seed.hash(key, 1_000_003)).collect();
+        assert_eq!(hashes, golden.map(|(_, hash)| hash));
+    }
+
+    #[test]
+    fn an_empty_slice_misses_and_refuses() {
+        let mut map = Cuckoo::new(&mut [], SEED);
+        assert_eq!((map.get(7), map.insert(7, 1), map.remove(7)), (None, Err(Full), None));
+        assert_eq!((map.len(), map.capacity(), map.touch(map.hash(7))), (0, 0, 0));
+        assert_eq!(map.iter().count(), 0);
+    }
+
+    #[test]
+    fn key_zero_is_no_key() {
+        let mut buckets = [Bucket::EMPTY; 1];
+        let mut map = Cuckoo::new(&mut buckets, SEED);
+        assert_eq!((map.insert(0, 1), map.len()), (Err(Full), 0));
+    }
+
+    #[test]
+    fn one_bucket_holds_four() {
+        let mut buckets = [Bucket::EMPTY; 1];
+        let mut map = Cuckoo::new(&mut buckets, SEED);
+        for key in 1..=4 {
+            assert_eq!(map.insert(key << 32, key), Ok(None));
         }
-        self.at = here.parent;
-        Some(Step { child: here.bucket, lane: here.lane })
+        assert_eq!(map.insert(5, 5), Err(Full));
+        assert_eq!(
+            (1..=5).map(|key| map.get(key << 32)).collect::<Vec<_>>(),
+            [Some(1), Some(2), Some(3), Some(4), None]
+        );
+        assert_eq!((map.insert(2 << 32, 9), map.remove(2 << 32), map.get(2 << 32)), (Ok(Some(2)), Some(9), None));
+        assert_eq!((map.insert(5, 5), map.len()), (Ok(None), 4));
+    }
+
+    /// The share of slots in use when the first insertion is refused.
+    fn load_at_first_refusal(buckets: usize, mut key: impl FnMut() -> u64, seed: [u64; 2]) -> f64 {
+        let mut memory = vec![Bucket::EMPTY; buckets];
+        let mut map = Cuckoo::new(&mut memory, seed);
+        while map.insert(key(), 1).is_ok() {}
+        map.len() as f64 / map.capacity() as f64
+    }
+
+    #[test]
+    fn fills_to_95_percent() {
+        let mut state = 1;
+        for buckets in [1_000, 4_096, 30_011] {
+            for round in 0..4u64 {
+                let seed = [random(&mut state), random(&mut state)];
+                let mut next = round << 40;
+                let sequential = load_at_first_refusal(
+                    buckets,
+                    || {
+                        next += 1;
+                        next
+                    },
+                    seed,
+                );
+                let strided = load_at_first_refusal(
+                    buckets,
+                    || {
+                        next += 1 << 16;
+                        next
+                    },
+                    seed,
+                );
+                let random = load_at_first_refusal(buckets, || random(&mut state), seed);
+                for load in [sequential, strided, random] {
+                    assert!(load >= 0.95, "{buckets} buckets: {load}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn agrees_with_a_hash_map() {
+        let mut state = 2;
+        let mut buckets = [Bucket::EMPTY; 50];
+        let mut map = Cuckoo::new(&mut buckets, SEED);
+        let mut model = HashMap::new();
+        for _ in 0..20_000 {
+            let key = random(&mut state) % 300 + 1;
+            let value = random(&mut state);
+            if random(&mut state) % 3 == 0 {
+                assert_eq!(map.remove(key), model.remove(&key));
+            } else {
+                match map.insert(key, value) {
+                    Ok(old) => assert_eq!(old, model.insert(key, value)),
+                    Err(Full) => assert!(!model.contains_key(&key)),
+                }
+            }
+            assert_eq!(map.len(), model.len());
+            let key = random(&mut state) % 300 + 1;
+            assert_eq!(map.get(key), model.get(&key).copied());
+        }
+        assert_eq!(map.iter().collect::<HashMap<_, _>>(), model);
+    }
+
+    /// Buckets that displacements can reach from the candidates of `key`.
+    fn reachable(map: &Cuckoo<'_>, key: u64, depth: usize) -> HashSet<u32> {
+        let hash = map.hash(key);
+        let mut reached = HashSet::from([hash.first, hash.second]);
+        for _ in 0..depth {
+            for bucket in reached.clone() {
+                for lane in LANES {
+                    let other = map.hash(map.slot(bucket, lane).0);
+                    reached.extend([other.first, other.second]);
+                }
+            }
+        }
+        reached
+    }
+
+    #[test]
+    fn refuses_only_where_nothing_is_free_and_takes_the_highest_rank() {
+        let mut state = 3;
+        let mut buckets = [Bucket::EMPTY; 64];
+        let mut map = Cuckoo::new(&mut buckets, SEED);
+        let (mut refusals, mut evictions) = (0, 0);
+        for _ in 0..5_000 {
+            let key = random(&mut state) | 1;
+            let before: HashSet<(u64, u64)> = map.iter().collect();
+            let mut asked = Vec::new();
+            let crowded = map.is_crowded();
+            let hash = map.hash(key);
+            // Values below 100 may go, the largest first.
+            let value = random(&mut state) % 400;
+            let placed = map.place(key, value, hash, |key, value| {
+                asked.push((key, value));
+                if value < 100 { Fate::Evict(value) } else { Fate::Keep }
+            });
+            let after: HashSet<(u64, u64)> = map.iter().collect();
+            assert_eq!(after.len(), map.len());
+            let mut expected = before;
+            match placed {
+                Err(Full) => {
+                    refusals += 1;
+                    assert!(asked.iter().all(|&(_, value)| value >= 100));
+                    let free = reachable(&map, key, if crowded { 2 } else { 3 })
+                        .iter()
+                        .any(|&b| LANES.iter().any(|&lane| map.slot(b, lane).0 == 0));
+                    assert!(!free);
+                }
+                Ok(gone) => {
+                    expected.insert((key, value));
+                    if let Some((gone, rank)) = gone {
+                        evictions += 1;
+                        assert!(asked.iter().all(|&(_, value)| value >= 100 || value <= rank));
+                        assert!(expected.remove(&(gone, rank)));
+                    }
+                }
+            }
+            assert_eq!(after, expected);
+            assert!(asked.len() <= (MAX_VISITS + MAX_VISITS_FULL) * SLOTS);
+            if random(&mut state) % 64 == 0 {
+                let keys: Vec<u64> = map.iter().map(|(key, _)| key).collect();
+                map.remove(keys[usize::try_from(random(&mut state)).unwrap() % keys.len()]);
+            }
+        }
+        assert!(refusals > 50 && evictions > 50, "{refusals} {evictions}");
+    }
+
+    #[test]
+    fn dead_entries_make_room() {
+        let mut buckets = [Bucket::EMPTY; 8];
+        let mut map = Cuckoo::new(&mut buckets, SEED);
+        for key in 1..=1000 {
+            let hash = map.hash(key);
+            let gone = map.place(key, 0, hash, |_, _| Fate::Free).unwrap();
+            assert_eq!(gone.is_some(), map.get(key).is_some() && gone.is_some());
+        }
+        assert!(map.len() <= map.capacity() && map.len() >= 20);
+    }
+
+    #[test]
+    fn retain_walks_a_part() {
+        let mut buckets = [Bucket::EMPTY; 16];
+        let mut map = Cuckoo::new(&mut buckets, SEED);
+        (1..=40).for_each(|key| assert!(map.insert(key, 0).is_ok()));
+        let mut seen = 0;
+        for start in 0..4 {
+            assert_eq!(
+                map.retain(start * 5, 5, |_, value| {
+                    *value = 1;
+                    seen += 1;
+                    seen % 2 == 0
+                }),
+                5.min(16 - start * 5)
+            );
+        }
+        assert_eq!((seen, map.len()), (40, 20));
+        assert!(map.iter().all(|(_, value)| value == 1));
+        assert_eq!(map.retain(16, 9, |_, _| false), 0);
+        assert_eq!(map.retain(usize::MAX, usize::MAX, |_, _| false), 0);
     }
 }

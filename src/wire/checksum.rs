@@ -175,10 +175,22 @@ const fn add(a: u64, b: u64) -> u64 {
 /// The sum of `bytes` in the machine's byte order, as if padded with zeros at the end.
 #[inline]
 fn sum_bytes(bytes: &[u8]) -> u64 {
+    if bytes.len() < BLOCK {
+        return sum_tail(bytes);
+    }
+    let (blocks, tail) = sum_blocks(bytes);
+    add(blocks, sum_tail(tail))
+}
+
+/// Bytes that are added up in one step where there are so many.
+const BLOCK: usize = 32;
+
+/// The sum of the whole blocks in `bytes`, and what is left after them.
+fn sum_blocks(bytes: &[u8]) -> (u64, &[u8]) {
     // Four lanes of 32-bit additions carry nothing between steps, so they vectorise; a lane is full
     // after 64 GiB.
     let mut lanes = [0_u64; 4];
-    let mut blocks = bytes.chunks_exact(32);
+    let mut blocks = bytes.chunks_exact(BLOCK);
     for block in &mut blocks {
         for (lane, word) in lanes.iter_mut().zip(block.chunks_exact(8)) {
             if let Some(word) = word.first_chunk() {
@@ -188,32 +200,28 @@ fn sum_bytes(bytes: &[u8]) -> u64 {
         }
     }
     let [a, b, c, d] = lanes;
-    let mut sum = add(add(a, b), add(c, d));
-
-    let mut words = blocks.remainder().chunks_exact(8);
-    for word in &mut words {
-        if let Some(word) = word.first_chunk() {
-            sum = add(sum, u64::from_ne_bytes(*word));
-        }
-    }
-    add(sum, sum_tail(words.remainder()))
+    (add(add(a, b), add(c, d)), blocks.remainder())
 }
 
-/// The sum of up to 7 bytes.
+/// The sum of less than a block.
 #[inline]
 fn sum_tail(bytes: &[u8]) -> u64 {
     let mut rest = bytes;
     let mut sum = 0_u64;
-    if let Some((word, after)) = rest.split_first_chunk() {
-        sum = u64::from(u32::from_ne_bytes(*word));
+    while let Some((word, after)) = rest.split_first_chunk() {
+        sum = add(sum, u64::from_ne_bytes(*word));
         rest = after;
     }
     if let Some((word, after)) = rest.split_first_chunk() {
-        sum = sum.wrapping_add(u64::from(u16::from_ne_bytes(*word)));
+        sum = add(sum, u64::from(u32::from_ne_bytes(*word)));
+        rest = after;
+    }
+    if let Some((word, after)) = rest.split_first_chunk() {
+        sum = add(sum, u64::from(u16::from_ne_bytes(*word)));
         rest = after;
     }
     if let [last, ..] = rest {
-        sum = sum.wrapping_add(u64::from(u16::from_ne_bytes([*last, 0])));
+        sum = add(sum, u64::from(u16::from_ne_bytes([*last, 0])));
     }
     sum
 }

@@ -1,5 +1,7 @@
 //! What is wrong with a packet's bytes.
 
+use crate::macros::named;
+
 /// Why bytes were refused: the layer, the reason, where, and how many bytes were needed.
 ///
 /// `offset` counts bytes from the start of the slice that was given to the parser.
@@ -56,30 +58,6 @@ impl core::fmt::Display for WireError {
 }
 
 impl core::error::Error for WireError {}
-
-macro_rules! named {
-    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $value:literal, $text:literal;)+ }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-        #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
-        #[repr(u8)]
-        #[non_exhaustive]
-        pub enum $name { $($(#[$doc])* $variant = $value,)+ }
-
-        impl $name {
-            /// Every value, in the order of their numbers.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-
-            /// The stable kebab-case name.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $text,)+ }
-            }
-        }
-    };
-}
-pub(crate) use named;
 
 named! {
     /// The header an error is about.

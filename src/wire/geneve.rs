@@ -145,11 +145,11 @@ impl Header {
     /// critical option or not.
     #[inline]
     pub(crate) const fn fixed(self, options_len: usize, critical: bool) -> [u8; HEADER_LEN] {
+        // One word instead of eight bytes: whoever stores it has it in a register.
         let [.., area] = options_len.to_be_bytes();
-        let control = (self.flags.bits() & TunnelFlags::O.bits()) << 1;
-        let [t0, t1] = self.protocol.0.to_be_bytes();
-        let [v0, v1, v2] = self.vni.to_bytes();
-        [area >> 2, control | (critical as u8) << 6, t0, t1, v0, v1, v2, 0]
+        let control = (self.flags.bits() & TunnelFlags::O.bits()) << 1 | (critical as u8) << 6;
+        let fields = (area as u64 >> 2) << 56 | (control as u64) << 48 | (self.protocol.0 as u64) << 32;
+        (fields | (self.vni.get() as u64) << 8).to_be_bytes()
     }
 }
 
@@ -208,6 +208,15 @@ mod tests {
         let header = Header { flags: TunnelFlags::all(), ..header };
         assert_eq!(header.emit(&[], &mut out), Ok(8));
         assert_eq!(out, [0, 0x80, 0x08, 0x00, 0x01, 0, 0, 0, 0xa5]);
+    }
+
+    #[test]
+    fn o_and_c_are_told_apart() {
+        for (bits, flags) in [(0x80, TunnelFlags::O), (0x40, TunnelFlags::C)] {
+            let mut bytes = PLAIN;
+            bytes[1] = bits;
+            assert_eq!(Header::parse(&bytes).unwrap().flags, flags);
+        }
     }
 
     #[test]

@@ -35,7 +35,6 @@ pub mod vxlan;
 
 pub use ecn::{Ecn, EcnMode};
 pub use edit::Edit;
-pub(crate) use error::named;
 pub use error::{Layer, Reason, WireError};
 pub(crate) use flow::fold;
 pub use flow::{PortRange, flow_hash};

@@ -293,19 +293,7 @@ fn pseudo(src: Ipv6Addr, dst: Ipv6Addr, len: usize) -> Sum {
     Sum::pseudo_v6(src, dst, PROTOCOL, u32::try_from(len).unwrap_or(u32::MAX))
 }
 
-#[cfg(feature = "defmt")]
-impl defmt::Format for Flags {
-    fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::write!(f, "Flags({=u8:08b})", self.bits());
-    }
-}
-
-#[cfg(feature = "arbitrary")]
-impl<'a> arbitrary::Arbitrary<'a> for Flags {
-    fn arbitrary(u: &mut arbitrary::Unstructured<'a>) -> arbitrary::Result<Self> {
-        Ok(Self::from_bits_truncate(u.arbitrary()?))
-    }
-}
+crate::macros::flag_traits!(Flags, u8);
 
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects)]

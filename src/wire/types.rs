@@ -223,19 +223,7 @@ bitflags::bitflags! {
     }
 }
 
-#[cfg(feature = "defmt")]
-impl defmt::Format for TunnelFlags {
-    fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::write!(f, "TunnelFlags({=u8:08b})", self.bits());
-    }
-}
-
-#[cfg(feature = "arbitrary")]
-impl<'a> arbitrary::Arbitrary<'a> for TunnelFlags {
-    fn arbitrary(u: &mut arbitrary::Unstructured<'a>) -> arbitrary::Result<Self> {
-        Ok(Self::from_bits_truncate(u.arbitrary()?))
-    }
-}
+crate::macros::flag_traits!(TunnelFlags, u8);
 
 /// A range of bytes in a packet: 8 bytes instead of a slice, so that summaries stay `Copy`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -95,6 +95,8 @@ bitflags::bitflags! {
     }
 }
 
+crate::macros::flag_traits!(Owners, u8);
+
 impl From<Owner> for Owners {
     fn from(owner: Owner) -> Self {
         match owner {
