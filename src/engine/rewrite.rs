@@ -131,7 +131,8 @@ impl Engine<'_> {
             }
             plan.check_depth(depth)?;
             let head = scratch.get(..edited.head).ok_or(RewriteError::BadEdit)?;
-            buffer.get_mut(start..kept).ok_or(RewriteError::BadRange)?.copy_from_slice(head);
+            let place = buffer.get_mut(start..).and_then(|rest| rest.get_mut(..head.len()));
+            place.ok_or(RewriteError::BadRange)?.copy_from_slice(head);
         }
         let Some((endpoint, packet)) = plan.tunnel else {
             return Ok(Output { to: plan.to, bytes: start..end });
@@ -158,9 +159,9 @@ impl Engine<'_> {
         plan.check_depth(depth)?;
         let edited_end = header.checked_add(head.len()).ok_or(RewriteError::TooLong)?;
         let end = edited_end.checked_add(rest.len()).ok_or(RewriteError::TooLong)?;
-        let out = out.get_mut(..end).ok_or(RewriteError::NoRoom)?;
         let (headroom, body) = out.split_at_mut_checked(header).ok_or(RewriteError::NoRoom)?;
-        let (body_head, body_rest) = body.split_at_mut_checked(head.len()).ok_or(RewriteError::NoRoom)?;
+        let (body_head, body) = body.split_at_mut_checked(head.len()).ok_or(RewriteError::NoRoom)?;
+        let body_rest = body.get_mut(..rest.len()).ok_or(RewriteError::NoRoom)?;
         if let Some((endpoint, packet)) = &plan.tunnel {
             endpoint.template.write(depth, packet, headroom, Payload { head, rest }).map_err(template_error)?;
         }
@@ -184,8 +185,8 @@ impl Engine<'_> {
         let header = plan.header_len(depth);
         plan.check_depth(depth)?;
         let end = header.checked_add(head.len()).ok_or(RewriteError::TooLong)?;
-        let out = out.get_mut(..end).ok_or(RewriteError::NoRoom)?;
         let (headroom, edited) = out.split_at_mut_checked(header).ok_or(RewriteError::NoRoom)?;
+        let edited = edited.get_mut(..head.len()).ok_or(RewriteError::NoRoom)?;
         if let Some((endpoint, packet)) = &plan.tunnel {
             endpoint.template.write(depth, packet, headroom, Payload { head, rest }).map_err(template_error)?;
         }
