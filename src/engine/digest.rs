@@ -42,13 +42,13 @@ impl Engine<'_> {
             let vni = endpoint.address.vni.map_or(1 << 24, |vni| u64::from(vni.get()));
             digest.add(vni << 32 | u64::from(endpoint.address.port));
         }
-        for (index, bridge) in (0_u64..).zip(self.bridges.iter()).filter(|(_, b)| b.config.is_some()) {
+        for (index, bridge) in (0..u64::MAX).zip(self.bridges.iter()).filter(|(_, b)| b.config.is_some()) {
             digest.add(index << 32 | u64::from(bridge.generation) << 16 | u64::from(bridge.ports));
             if let Some(list) = bridge.flood_list {
                 self.flood_lists.iter(list).for_each(|id| digest.add(u64::from(id.0)));
             }
         }
-        for (index, port) in (0_u64..).zip(self.ports.iter()) {
+        for (index, port) in (0..u64::MAX).zip(self.ports.iter()) {
             if let Some(config) = &port.config {
                 let vlan = u64::from(config.vlan.unwrap_or(0));
                 digest.add(index << 48 | u64::from(port.generation) << 32 | u64::from(config.bridge.0) << 16 | vlan);

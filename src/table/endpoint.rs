@@ -266,11 +266,11 @@ impl<'a> Endpoints<'a> {
         if usize::from(self.used) >= self.capacity() {
             return None;
         }
-        let start = usize::from(self.cursor);
-        let free = |s: &EndpointSlot| s.endpoint.is_none();
-        let after = self.slots.iter().enumerate().skip(start).find(|(_, s)| free(s));
-        let (index, _) = after.or_else(|| self.slots.iter().enumerate().find(|(_, s)| free(s)))?;
-        u16::try_from(index).ok().filter(|i| *i != u16::MAX).map(EndpointId)
+        let free = |start: u16| {
+            let slots = self.slots.iter().skip(usize::from(start));
+            (start..u16::MAX).zip(slots).find(|(_, s)| s.endpoint.is_none())
+        };
+        free(self.cursor).or_else(|| free(0)).map(|(index, _)| EndpointId(index))
     }
 
     #[inline]

@@ -102,8 +102,8 @@ impl<'a> FloodLists<'a> {
     /// # Errors
     /// [`FloodError::Full`] if all are taken.
     pub fn create(&mut self) -> Result<GroupId, FloodError> {
-        let (index, group) = self.groups.iter_mut().enumerate().find(|(_, g)| !g.used).ok_or(FloodError::Full)?;
-        let id = u16::try_from(index).map_err(|_| FloodError::Full)?;
+        let mut groups = (0..=u16::MAX).zip(self.groups.iter_mut());
+        let (id, group) = groups.find(|(_, g)| !g.used).ok_or(FloodError::Full)?;
         *group = Group { used: true, ..Group::EMPTY };
         Ok(GroupId(id))
     }
