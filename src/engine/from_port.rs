@@ -3,7 +3,7 @@
 use super::decision::{Decision, Learn, Source};
 use super::forward::Frame;
 use super::{DropReason, Engine, Switches, Verdict};
-use crate::table::{Instant, PortId};
+use crate::table::{Ageing, Instant, PortId};
 use crate::wire::{FrameKind, Inner, Span};
 
 impl Engine<'_> {
@@ -30,8 +30,11 @@ impl Engine<'_> {
             Some(vid) if inner.vid() == Some(vid) => 1,
             Some(_) => return decision.drop(DropReason::VlanMismatch),
         };
-        if station && port.learning {
+        let learns = !matches!(bridge.config.map(|c| c.ageing), Some(Ageing::NoLearn));
+        if station && port.learning && learns {
             decision.learn = Some(Learn { mac: inner.src(), source: Source::Port(id) });
+        } else if self.is_own(now, port.bridge, inner.src()) {
+            return decision.drop(DropReason::SourceMacOwn);
         }
         let frame = Frame::new(inner, popped, Span::new(0, decision.bytes));
         self.forward(now, port.bridge, bridge, Source::Port(id), &frame, bytes, decision)

@@ -136,11 +136,15 @@ impl Engine<'_> {
             config.gbp && tunnel.flags.contains(TunnelFlags::D) && !self.switches.contains(Switches::IGNORE_DONT_LEARN);
         if learns && station && !dont_learn {
             decision.learn = Some(Learn { mac: inner.src(), source });
+        } else if self.is_own(now, id, inner.src()) {
+            return decision.drop(DropReason::SourceMacOwn);
         }
         let mut frame = Frame::new(inner, popped, tunnel.inner);
         match inner.ip() {
+            // Linux sees a tagged frame's tag only, not what is behind it.
+            _ if inner.tags() > 0 && self.switches.contains(Switches::ECN_SKIPS_TAGGED) => {}
             IpKind::Short => return decision.drop(DropReason::InnerShortIp),
-            IpKind::V4 | IpKind::V6 if inner.tags() == 0 || !self.switches.contains(Switches::ECN_SKIPS_TAGGED) => {
+            IpKind::V4 | IpKind::V6 => {
                 let before = Ecn::from_tos(inner.tos());
                 match ecn::decapsulate(before, Ecn::from_tos(outer.tos)) {
                     Ok(after) if after == before => {}

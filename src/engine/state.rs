@@ -5,8 +5,8 @@ use super::{BridgeCounters, Counters, Event, Events, Memory, Place, PortHandle, 
 use crate::table::fdb::{Removal, Removed};
 use crate::table::{
     Ageing, Bridge, BridgeConfig, BridgeId, Destination, Duration, Endpoint, EndpointId, Endpoints, Entry, Fdb,
-    FdbConfig, FloodLists, Instant, Origin, Port, PortConfig, PortId, UnderlayConfig, UnderlayId, UnderlaySlot, VniMap,
-    WhenFull,
+    FdbConfig, FloodLists, Instant, Origin, Owner, Port, PortConfig, PortId, UnderlayConfig, UnderlayId, UnderlaySlot,
+    VniMap, WhenFull,
 };
 use crate::wire::{MacAddr, PortRange, TunnelPorts};
 
@@ -263,6 +263,11 @@ impl<'a> Engine<'a> {
     pub(super) fn port_handle(&self, id: PortId) -> Option<(&PortConfig, PortHandle)> {
         let port = self.ports.get(usize::from(id.0))?;
         Some((port.config.as_ref()?, PortHandle { id, generation: port.generation }))
+    }
+
+    /// Whether a MAC is our own. Learning finds out by itself; this is for frames that are not learned from.
+    pub(super) fn is_own(&self, now: Instant, bridge: BridgeId, mac: MacAddr) -> bool {
+        self.fdb.lookup(now, bridge, mac).is_some_and(|entry| entry.owner() == Owner::Local)
     }
 
     #[inline]
