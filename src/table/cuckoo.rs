@@ -298,7 +298,12 @@ impl<'a> Cuckoo<'a> {
 
     /// Every key and value, in the order of their slots.
     pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        self.buckets.iter().flat_map(|bucket| LANES.map(|lane| bucket.slot(lane))).filter(|&(key, _)| key != 0)
+        self.words().filter(|&(key, _)| key != 0)
+    }
+
+    /// Every slot, free ones as `(0, 0)`: the map's whole state, for a digest.
+    pub fn words(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.buckets.iter().flat_map(|bucket| LANES.map(|lane| bucket.slot(lane)))
     }
 
     /// Shows the entries of `count` buckets from bucket `start` on to `keep`, which may change the value;
@@ -364,7 +369,8 @@ impl Found {
         }
         let [a, b, c, d] = lanes;
         let all = a | b | c | d;
-        if all == 0 { None } else { Some(Self(all)) }
+        // Key 0 would match free slots.
+        if all == 0 || key == 0 { None } else { Some(Self(all)) }
     }
 
     #[inline(always)]
@@ -537,6 +543,7 @@ mod tests {
         let mut buckets = [Bucket::EMPTY; 1];
         let mut map = Cuckoo::new(&mut buckets, SEED);
         assert_eq!((map.insert(0, 1), map.len()), (Err(Full), 0));
+        assert_eq!((map.get(0), map.remove(0), map.get_mut(0, map.hash(0))), (None, None, None));
     }
 
     #[test]

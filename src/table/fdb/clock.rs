@@ -44,6 +44,15 @@ impl Clock {
         }
     }
 
+    pub(super) fn words(&self) -> [(u64, u64); 4] {
+        [
+            (self.now, self.clean_since),
+            (self.pass_since, self.cursor as u64),
+            (u64::from(self.pass), u64::from(self.flushed_in)),
+            (u64::from(self.ceiling), u64::from(self.void)),
+        ]
+    }
+
     /// The stamp of an entry that is refreshed now.
     #[inline]
     pub(super) const fn stamp(&self) -> u16 {

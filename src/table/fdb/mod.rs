@@ -179,9 +179,13 @@ impl<'a> Fdb<'a> {
         })
     }
 
-    /// The key and value words of every slot in use, in the order of the slots: for a digest of the state.
+    /// All of the table's state, in an order of its own: for a digest that two tables share if the same calls
+    /// made them what they are.
     pub fn words(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        self.map.iter()
+        let bridges = self.books.bridges.iter().flat_map(BridgeRecord::words);
+        let destinations = self.books.destinations.iter().flat_map(|records| records.iter());
+        let destinations = destinations.flat_map(|record| record.tally.words());
+        self.map.words().chain(bridges).chain(destinations).chain(self.clock.words())
     }
 
     /// Slots in use, expired and flushed entries that no sweep has met yet included.

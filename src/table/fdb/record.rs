@@ -15,6 +15,11 @@ pub struct BridgeRecord {
 impl BridgeRecord {
     /// A row of a fresh table; all bits zero.
     pub const EMPTY: Self = Self { limit: 0, learns: false, tally: Tally::EMPTY };
+
+    pub(super) fn words(&self) -> [(u64, u64); 3] {
+        let [a, b] = self.tally.words();
+        [(u64::from(self.limit), u64::from(self.learns)), a, b]
+    }
 }
 
 impl Default for BridgeRecord {
@@ -71,6 +76,12 @@ impl Tally {
     const EMPTY: Self = Self { epoch: 0, flushes: [0; 2], pass: 0, dynamic: 0, pinned: 0, limit: 0 };
     /// Void entries may still carry this many earlier epochs; one more would be the present one again.
     const MAX_FLUSHES: u8 = 63;
+
+    pub(super) fn words(&self) -> [(u64, u64); 2] {
+        let [before, now] = self.flushes;
+        let epoch = u64::from(u32::from_be_bytes([0, self.epoch, before, now]));
+        [(epoch << 32 | u64::from(self.pass), u64::from(self.limit)), (u64::from(self.dynamic), u64::from(self.pinned))]
+    }
 
     pub(super) const fn counts(&self) -> Counts {
         Counts { dynamic: self.dynamic, pinned: self.pinned, limit: self.limit.checked_sub(1) }

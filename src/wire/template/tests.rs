@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::wire::checksum::verify;
+use crate::wire::outer::{self, Checks, Datagram, Reserved, TunnelPorts, UdpChecksum};
 use crate::wire::{TunnelFlags, Vni};
 
 const SRC: MacAddr = MacAddr([0x02, 0, 0, 0, 0, 1]);
@@ -271,6 +272,23 @@ fn an_area_that_is_no_sequence_of_options_is_not_written() {
 }
 
 #[test]
+fn option_areas_of_every_length() {
+    let mut options = [0x5c; 252];
+    for start in (0..252).step_by(4) {
+        options[start + 3] = 0;
+    }
+    for udp_checksum in [false, true] {
+        let config = TemplateConfig { udp_checksum, ..config(Encapsulation::Geneve, false, LINKS[1]) };
+        let template = Template::new(&config).unwrap();
+        for len in (0..=252).step_by(4) {
+            let packet = PerPacket { options: &options[..len], ..PerPacket::new(Vni::MAX, 1) };
+            let header = written(&template, Depth::Ethernet, &packet, Payload::whole(&[1, 2, 3]));
+            assert_eq!(header, reference(&config, Depth::Ethernet, &packet, &[1, 2, 3]));
+        }
+    }
+}
+
+#[test]
 fn every_headroom_that_is_too_small() {
     let options = [0; 252];
     for (encap, ipv6, link) in ENCAPS.iter().flat_map(|encap| {
@@ -431,15 +449,15 @@ fn any_config() -> impl Strategy<Value = TemplateConfig> {
         any::<[u32; 2]>().prop_map(|[a, b]| (Ipv4Addr::from(a).into(), Ipv4Addr::from(b).into())),
         any::<[u128; 2]>().prop_map(|[a, b]| (Ipv6Addr::from(a).into(), Ipv6Addr::from(b).into())),
     ];
-    let link = any::<Option<([u8; 6], [u8; 6], Option<[u16; 2]>)>>().prop_map(|link| {
+    let link = any::<Option<([u8; 6], [u8; 6], Option<(bool, u16)>)>>().prop_map(|link| {
         link.map(|(dst, src, vlan)| Link {
             dst: MacAddr(dst),
             src: MacAddr(src),
-            vlan: vlan.map(|[tpid, tci]| Tag { tpid: EtherType(tpid), tci }),
+            vlan: vlan.map(|(q, tci)| Tag { tpid: if q { EtherType::VLAN } else { EtherType::QINQ }, tci }),
         })
     });
     let how = (0..3_u8, 0..4_u8, 0..3_usize, 0..3_usize, any::<[bool; 2]>());
-    (address, link, any::<u16>(), 0..3_usize, how).prop_map(
+    (address, link, 1..=u16::MAX, 0..3_usize, how).prop_map(
         |((src, dst), link, dst_port, encap, (ttl, tos, df, ecn, [udp_checksum, flow_label]))| TemplateConfig {
             encap: ENCAPS[encap],
             link,
@@ -465,6 +483,34 @@ fn any_options() -> impl Strategy<Value = Vec<u8>> {
         }
         area
     })
+}
+
+/// What a receiver reads from a frame: written and parsed headers agree.
+fn assert_parsed(config: &TemplateConfig, depth: Depth, packet: &PerPacket<'_>, frame: &[u8], inner_len: usize) {
+    let ports = TunnelPorts::NONE.with(config.dst_port, config.encap).unwrap();
+    let checks = Checks { zero_udp6: true, reserved: Reserved::Strict, ..Checks::default() };
+    let outer = match depth {
+        Depth::Ethernet => outer::parse(frame, &ports, &checks),
+        Depth::Ip => outer::parse_ip(frame, &ports, &checks),
+        Depth::Tunnel => {
+            let (tos, ttl, checksum) = (packet.tos, packet.ttl, UdpChecksum::Good);
+            let (src_port, dst_port) = (packet.src_port, config.dst_port);
+            let datagram = Datagram { src: config.src, dst: config.dst, src_port, dst_port, tos, ttl, checksum };
+            outer::parse_udp_payload(frame, &datagram, &ports, &checks)
+        }
+    };
+    let outer = outer.unwrap().unwrap();
+    assert_eq!((outer.src, outer.dst), (config.src, config.dst));
+    assert_eq!((outer.src_port, outer.dst_port), (packet.src_port, config.dst_port));
+    assert_eq!((outer.tos, outer.ttl), (packet.tos, packet.ttl));
+    assert_eq!(outer.vlan, config.link.and_then(|link| link.vlan).filter(|_| depth == Depth::Ethernet));
+    let zero = depth != Depth::Tunnel && !config.udp_checksum;
+    assert_eq!(outer.checksum, if zero { UdpChecksum::Zero } else { UdpChecksum::Good });
+    assert_eq!((outer.tunnel.encap, outer.tunnel.vni), (config.encap, packet.vni));
+    assert_eq!(outer.tunnel.protocol, packet.protocol);
+    assert_eq!(outer.tunnel.options.of(frame), Some(packet.options));
+    assert_eq!(outer.tunnel.inner.len as usize, inner_len);
+    assert_eq!(outer.tunnel.inner.end() as usize, frame.len());
 }
 
 proptest! {
@@ -496,7 +542,8 @@ proptest! {
         let template = Template::new(&config).unwrap();
         let (head, rest) = payload.split_at(cut.index(payload.len() + 1));
         let header = written(&template, depth, &packet, Payload { head, rest });
-        prop_assert_eq!(header, reference(&config, depth, &packet, &payload));
+        prop_assert_eq!(&header, &reference(&config, depth, &packet, &payload));
+        assert_parsed(&config, depth, &packet, &[&header[..], &payload].concat(), payload.len());
     }
 
     #[test]
