@@ -25,6 +25,9 @@ pub fn every_call() {
     for entry in Cuckoo::iter(&map) {
         sink(entry);
     }
+    for words in Cuckoo::words(&map) {
+        sink(words);
+    }
 }
 
 impl Any for Fate {
