@@ -1,5 +1,6 @@
 //! From packet to verdict and rewrite, nothing is allocated.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+#![allow(clippy::arithmetic_side_effects, clippy::expect_used, clippy::indexing_slicing)]
+#![allow(clippy::panic, clippy::unwrap_used)]
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
