@@ -1,8 +1,17 @@
 //! What several integration tests need.
 #![allow(dead_code, reason = "not every test that shares this uses all of it")]
-#![allow(clippy::arithmetic_side_effects, clippy::expect_used, clippy::indexing_slicing, clippy::std_instead_of_core)]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::std_instead_of_core,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
 
 pub(crate) mod packet;
+pub(crate) mod world;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
