@@ -33,7 +33,8 @@ bitflags::bitflags! {
         const SEND_ANY_SOURCE = 1 << 10;
         /// A bad inner source MAC drops a tunnel packet only where learning is on.
         const CHECK_SOURCE_IF_LEARNING = 1 << 11;
-        /// A data packet moves an entry of the control plane, which keeps its owner.
+        /// A tunnel packet moves an entry of the control plane, which keeps its owner. (A local port takes it over either
+        /// way.)
         const DATA_MOVES_CONTROL = 1 << 12;
         /// Without DF the outer packet may pass the MTU: the underlay's IP layer fragments it.
         const UNDERLAY_FRAGMENTS = 1 << 13;

@@ -114,8 +114,8 @@ impl Engine<'_> {
     /// may not, unless the profile says so.
     fn learn_policy(&self, source: &Source) -> LearnPolicy {
         let controlled = match source {
-            _ if self.switches.contains(Switches::DATA_MOVES_CONTROL) => Yield::Move,
             Source::Port(_) => Yield::TakeOver,
+            Source::Endpoint { .. } if self.switches.contains(Switches::DATA_MOVES_CONTROL) => Yield::Move,
             Source::Endpoint { .. } => Yield::Never,
         };
         LearnPolicy { statics: Yield::Never, controlled }

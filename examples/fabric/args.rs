@@ -1,0 +1,144 @@
+//! The command line, and the names and numbers that follow from it.
+
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+use vtep::wire::{Encapsulation, MacAddr, Vni};
+
+/// Play the flood-and-learn story on real frames in memory
+#[derive(Parser)]
+#[command(name = "fabric")]
+pub struct Arguments {
+    /// VTEPs in the fabric
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=32))]
+    vteps: u8,
+    /// Pods behind each VTEP
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
+    pods: u8,
+    /// The tunnel header
+    #[arg(long, value_enum, default_value_t)]
+    encap: Encap,
+    /// How broadcast, unknown unicast and multicast reach the other VTEPs
+    #[arg(long, value_enum, default_value_t)]
+    pub flood: Flood,
+    /// The IP version of the underlay
+    #[arg(long, value_enum, default_value_t)]
+    underlay: Family,
+    /// Seed of hash keys, link latencies and ICMP identifiers: one seed, one output
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Where to write the underlay's frames
+    #[arg(long, value_name = "FILE", default_value = "fabric.pcap")]
+    pub pcap: PathBuf,
+    /// Lose the N-th underlay frame; the story must notice and fail
+    #[arg(long, value_name = "N")]
+    pub lose: Option<usize>,
+    /// Deliver the N-th underlay frame twice; the story must notice and fail
+    #[arg(long, value_name = "N")]
+    pub duplicate: Option<usize>,
+}
+
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum Encap {
+    #[default]
+    Vxlan,
+    Geneve,
+}
+
+/// How BUM traffic reaches the other VTEPs.
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Flood {
+    /// Head-end replication: the sender makes a copy for each VTEP
+    #[default]
+    Her,
+    /// An underlay multicast group: the network makes the copies
+    Multicast,
+}
+
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum Family {
+    #[default]
+    V4,
+    V6,
+}
+
+/// The tenant network all pods are in.
+pub const VNI: Vni = Vni::truncating(5000);
+/// The underlay's router, everybody's next hop.
+pub const ROUTER: MacAddr = MacAddr([0x02, 0, 0, 0, 0, 0xfe]);
+
+impl Arguments {
+    pub fn vteps(&self) -> usize {
+        usize::from(self.vteps)
+    }
+
+    pub fn pods(&self) -> usize {
+        usize::from(self.pods)
+    }
+
+    pub fn encapsulation(&self) -> Encapsulation {
+        match self.encap {
+            Encap::Vxlan => Encapsulation::Vxlan,
+            Encap::Geneve => Encapsulation::Geneve,
+        }
+    }
+
+    /// 192.168.1.10, .20, .30 and on; 2001:db8::10, ::20, ::30 and on.
+    pub fn vtep_address(&self, vtep: usize) -> IpAddr {
+        let number = vtep as u32 + 1;
+        match self.underlay {
+            Family::V4 => Ipv4Addr::from_bits(Ipv4Addr::new(192, 168, 1, 0).to_bits() + 10 * number).into(),
+            Family::V6 => {
+                let network = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0);
+                Ipv6Addr::from_bits(network.to_bits() + 16 * u128::from(number)).into()
+            }
+        }
+    }
+
+    pub fn vtep_mac(&self, vtep: usize) -> MacAddr {
+        let [_, _, high, low] = (vtep as u32 + 1).to_be_bytes();
+        MacAddr([0x02, 0, 0, 1, high, low])
+    }
+
+    /// The underlay group of VNI 5000.
+    pub fn group(&self) -> IpAddr {
+        match self.underlay {
+            Family::V4 => Ipv4Addr::new(239, 1, 1, 1).into(),
+            Family::V6 => Ipv6Addr::new(0xff05, 0, 0, 0, 0, 0, 0x239, 0x101).into(),
+        }
+    }
+
+    /// 10.1.1.10 and on behind the first VTEP, 10.1.1.20 and on behind the second.
+    pub fn pod_address(&self, vtep: usize, nth: usize) -> Ipv4Addr {
+        let stride = self.pods().max(10) as u32;
+        Ipv4Addr::from_bits(Ipv4Addr::new(10, 1, 1, 0).to_bits() + stride * (vtep as u32 + 1) + nth as u32)
+    }
+
+    /// The locally administered MAC that container networks derive from an IPv4 address.
+    pub fn pod_mac(ip: Ipv4Addr) -> MacAddr {
+        let [a, b, c, d] = ip.octets();
+        MacAddr([0x02, 0x42, a, b, c, d])
+    }
+}
+
+impl fmt::Display for Arguments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let encap = match self.encap {
+            Encap::Vxlan => "VXLAN",
+            Encap::Geneve => "Geneve",
+        };
+        let family = match self.underlay {
+            Family::V4 => "IPv4",
+            Family::V6 => "IPv6",
+        };
+        let (vteps, pods, seed, port) = (self.vteps, self.pods, self.seed, self.encapsulation().default_port());
+        write!(f, "{vteps} VTEPs, {pods} pods behind each; {encap}, UDP port {port}, VNI {VNI}, over {family}; ")?;
+        match self.flood {
+            Flood::Her => write!(f, "head-end replication; ")?,
+            Flood::Multicast => write!(f, "multicast group {}; ", self.group())?,
+        }
+        write!(f, "seed {seed}")
+    }
+}
