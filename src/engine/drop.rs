@@ -199,6 +199,8 @@ named! {
     }
 }
 
+impl core::error::Error for RewriteError {}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -164,7 +164,7 @@ impl Engine<'_> {
             Source::Port(port) => (Some(port), None, 0),
             Source::Endpoint { id, group, .. } => (None, id, group),
         };
-        let ports = u16::from(from_port.is_none()) <= bridge.ports && bridge.ports > u16::from(from_port.is_some());
+        let ports = bridge.ports > u16::from(from_port.is_some());
         let mut group = group.filter(|g| self.has_target(*g, from_endpoint, from_group));
         let mut refused = DropReason::NoFloodTarget;
         let tunnel_edit = frame.tunnel_edit(config.vlan_encap).unwrap_or_else(|reason| {
