@@ -28,6 +28,8 @@ mod entry;
 mod learn;
 mod record;
 mod sweep;
+#[cfg(test)]
+mod tests;
 
 use super::cuckoo::{Bucket, Cuckoo, Hash};
 use super::{Ageing, BridgeId, Destination, Instant};
