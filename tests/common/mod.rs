@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "not every test that shares this uses all of it")]
 #![allow(clippy::arithmetic_side_effects, clippy::expect_used, clippy::indexing_slicing, clippy::std_instead_of_core)]
 
+pub(crate) mod dissect;
 pub(crate) mod packet;
 
 use std::path::{Path, PathBuf};
