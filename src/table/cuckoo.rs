@@ -563,6 +563,7 @@ mod tests {
     }
 
     /// The share of slots in use when the first insertion is refused.
+    #[allow(clippy::cast_precision_loss, reason = "tables here are small")]
     fn load_at_first_refusal(buckets: usize, mut key: impl FnMut() -> u64, seed: [u64; 2]) -> f64 {
         let mut memory = vec![Bucket::EMPTY; buckets];
         let mut map = Cuckoo::new(&mut memory, seed);
