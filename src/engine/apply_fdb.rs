@@ -1,7 +1,5 @@
 //! Carrying out commands on FDB entries and flood lists.
 
-use core::net::IpAddr;
-
 use super::{CommandError, Done, Engine, Flush, Place, Remote};
 use crate::table::fdb::{Add, FdbError, Filter, LearnPolicy, Learned, Owners, Refusal};
 use crate::table::{
@@ -25,9 +23,6 @@ impl Engine<'_> {
         let record = self.bridges.get_mut(usize::from(bridge.0));
         if let (Ok(_), Some(bridge)) = (done, record) {
             bridge.flood_list = Some(list);
-            if remote.address.is_multicast() {
-                bridge.multicast_group = Some(remote.address);
-            }
         }
         done
     }
@@ -36,10 +31,6 @@ impl Engine<'_> {
         let config = *self.bridge_config(bridge).ok_or(CommandError::NoSuchBridge)?;
         let list = self.bridge(bridge).and_then(|b| b.flood_list).ok_or(CommandError::NotFound)?;
         self.detach(list, &config, remote)?;
-        let group = self.multicast_member(list);
-        if let Some(bridge) = self.bridges.get_mut(usize::from(bridge.0)) {
-            bridge.multicast_group = group;
-        }
         Ok(Done::Ok)
     }
 
@@ -179,7 +170,7 @@ impl Engine<'_> {
             (Some(Place::Remote(remote)), bridge) => {
                 let id = match bridge.and_then(|id| self.bridge_config(id)) {
                     Some(config) => self.endpoints.find(&remote.resolve(config)),
-                    None => self.endpoints.find_by_ip(remote.underlay, remote.address),
+                    None => self.endpoints.at(remote.underlay, remote.address).map(|(id, _)| id).next(),
                 };
                 Some(Destination::Endpoint(id.ok_or(CommandError::NoSuchEndpoint)?))
             }
@@ -204,7 +195,6 @@ impl Engine<'_> {
         self.drop_group(list);
         if let Some(bridge) = self.bridges.get_mut(usize::from(bridge.0)) {
             bridge.flood_list = None;
-            bridge.multicast_group = None;
         }
         Ok(Done::Ok)
     }
@@ -238,7 +228,7 @@ impl Engine<'_> {
         let address = remote.resolve(config);
         let fresh = self.endpoints.find(&address).is_none();
         let id = self.configured_endpoint(address, None)?;
-        if let Err(error) = self.flood_lists.append(list, id) {
+        if let Err(error) = self.flood_lists.append(list, id, self.endpoints.place(address.underlay, address.address)) {
             self.undo(fresh.then_some(id));
             return Err(flood_error(error));
         }
@@ -290,11 +280,6 @@ impl Engine<'_> {
                 self.drop_group(list);
             }
         }
-    }
-
-    fn multicast_member(&self, list: GroupId) -> Option<IpAddr> {
-        let addresses = self.flood_lists.iter(list).filter_map(|id| self.endpoints.get(id)).map(|e| e.address.address);
-        addresses.into_iter().find(IpAddr::is_multicast)
     }
 }
 

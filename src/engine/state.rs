@@ -243,6 +243,14 @@ impl<'a> Engine<'a> {
         place(&self.endpoints, destination)
     }
 
+    /// The endpoint behind a destination, if it is one.
+    pub(super) fn endpoint_of(&self, destination: Destination) -> Option<&Endpoint> {
+        match destination {
+            Destination::Endpoint(id) => self.endpoints.get(id),
+            _ => None,
+        }
+    }
+
     /// The one place where time that goes backwards is clamped.
     pub(super) fn advance(&mut self, now: Instant) -> Instant {
         self.now = self.now.max(now);
@@ -265,9 +273,12 @@ impl<'a> Engine<'a> {
         Some((port.config.as_ref()?, PortHandle { id, generation: port.generation }))
     }
 
-    /// Whether a MAC is our own. Learning finds out by itself; this is for frames that are not learned from.
-    pub(super) fn is_own(&self, now: Instant, bridge: BridgeId, mac: MacAddr) -> bool {
-        self.fdb.lookup(now, bridge, mac).is_some_and(|entry| entry.owner() == Owner::Local)
+    /// Whether a MAC is our own, and not behind the port it came from. Learning finds out by itself; this is for frames
+    /// that are not learned from.
+    pub(super) fn is_own(&self, now: Instant, bridge: BridgeId, mac: MacAddr, from: Option<PortId>) -> bool {
+        let elsewhere = |destination| from.is_none_or(|port| destination != Destination::Port(port));
+        let entry = self.fdb.lookup(now, bridge, mac);
+        entry.is_some_and(|entry| entry.owner() == Owner::Local && elsewhere(entry.destination()))
     }
 
     #[inline]
