@@ -9,11 +9,12 @@
 
 mod common;
 
-use common::{A, B, Frame, GROUP, Packet, R, REMOTE, THIRD, VNI, Vtep, vxlan};
+use common::{A, B, Frame, GROUP, Packet, R, REMOTE, THIRD, VNI, Vtep, mac, vxlan};
 use core::net::{IpAddr, Ipv4Addr};
-use vtep::engine::{Command, DropReason, Profile, Remote, Verdict};
-use vtep::table::{Admission, BridgeId};
-use vtep::wire::{Encapsulation, Vni};
+use vtep::engine::{Command, Cursor, DropReason, Flood, Flush, Profile, Remote, RewriteError, Verdict};
+use vtep::table::fdb::Owners;
+use vtep::table::{Admission, BridgeId, PortConfig, PortId};
+use vtep::wire::{Encapsulation, MacAddr, Vni};
 
 fn with_vni(address: IpAddr, vni: u32) -> Remote {
     Remote { vni: Vni::new(vni), ..Remote::at(address) }
@@ -105,4 +106,75 @@ fn every_group_of_a_list_is_ours() {
     vtep.command(Command::FloodRemove { bridge: BridgeId(0), remote: Remote::at(other) });
     vtep.refuses(&to(other), DropReason::OuterDestinationForeign);
     assert!(matches!(vtep.on_underlay(&to(GROUP)), Verdict::Flood(_)));
+}
+
+fn flood_from_port_0(vtep: &mut Vtep) -> Flood {
+    match vtep.on_port(0, &Frame::new(common::BROADCAST, A).bytes()) {
+        Verdict::Flood(flood) => flood,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A flood went on at a port that had become another bridge's meanwhile, and at its neighbours there.
+#[test]
+fn a_flood_does_not_follow_a_port_into_another_bridge() {
+    for before in [0, 1] {
+        let mut vtep = Vtep::vxlan(Profile::Rfc);
+        let config = PortConfig::new(BridgeId(0));
+        vtep.command(Command::AddPort { id: PortId(3), config });
+        let flood = flood_from_port_0(&mut vtep);
+        let mut cursor = Cursor::new();
+        for _ in 0..before {
+            assert!(matches!(vtep.engine.next_copy(&flood, &mut cursor), Some(Ok(Verdict::Deliver(_)))));
+        }
+        for port in [1, 3] {
+            vtep.command(Command::RemovePort { id: PortId(port) });
+            vtep.command(Command::AddPort { id: PortId(port), config: PortConfig::new(BridgeId(1)) });
+        }
+        assert_eq!(vtep.engine.next_copy(&flood, &mut cursor), Some(Err(RewriteError::StaleHandle)));
+        assert_eq!(vtep.engine.next_copy(&flood, &mut cursor), None);
+    }
+}
+
+/// The same with flood lists, whose members share one pool.
+#[test]
+fn a_flood_does_not_follow_a_member_into_another_list() {
+    let (bridge, other) = (BridgeId(0), BridgeId(1));
+    let group = mac(common::MULTICAST);
+    let removals = [
+        Command::FloodRemove { bridge, remote: Remote::at(THIRD) },
+        Command::FdbDelete { bridge, mac: MacAddr::ZERO, remote: None },
+    ];
+    for removal in removals {
+        let mut vtep = Vtep::vxlan(Profile::Rfc);
+        vtep.flood_to(REMOTE);
+        vtep.flood_to(THIRD);
+        let flood = flood_from_port_0(&mut vtep);
+        let mut cursor = Cursor::new();
+        for _ in 0..2 {
+            assert!(matches!(vtep.engine.next_copy(&flood, &mut cursor), Some(Ok(_))));
+        }
+        vtep.command(removal);
+        flood_add(&mut vtep, 1, with_vni(GROUP, 777));
+        assert_eq!(vtep.engine.next_copy(&flood, &mut cursor), Some(Err(RewriteError::StaleHandle)));
+    }
+
+    let flush = Flush { bridge: Some(bridge), owners: Owners::STATIC, place: None };
+    let removals = [
+        Command::FdbDelete { bridge, mac: group, remote: None },
+        Command::FdbDelete { bridge, mac: group, remote: Some(Remote::at(REMOTE)) },
+        Command::Flush(flush),
+        Command::Flush(Flush { bridge: None, ..flush }),
+    ];
+    for removal in removals {
+        let mut vtep = Vtep::vxlan(Profile::Rfc);
+        vtep.command(Command::FdbAppend { bridge, mac: group, remote: Remote::at(REMOTE) });
+        let verdict = vtep.on_port(0, &Frame::new(common::MULTICAST, A).bytes());
+        let Verdict::Flood(flood) = verdict else { panic!("{verdict:?}") };
+        vtep.command(removal);
+        // It takes the list that was given back.
+        vtep.command(Command::FdbAppend { bridge: other, mac: group, remote: with_vni(THIRD, 777) });
+        let mut cursor = Cursor::new();
+        assert_eq!(vtep.engine.next_copy(&flood, &mut cursor), Some(Err(RewriteError::StaleHandle)), "{removal:?}");
+    }
 }

@@ -247,6 +247,7 @@ impl Engine<'_> {
     fn remove_port(&mut self, id: PortId) -> Result<Done, CommandError> {
         let bridge_id = self.port(id).ok_or(CommandError::NoSuchPort)?.bridge;
         let after = self.ports.get(usize::from(id.0)).and_then(|p| p.next);
+        self.outdate(bridge_id);
         if let Some(bridge) = self.bridges.get_mut(usize::from(bridge_id.0)) {
             bridge.ports = bridge.ports.saturating_sub(1);
             if bridge.first_port == Some(id) {
@@ -258,6 +259,14 @@ impl Engine<'_> {
         }
         self.free_port(id);
         Ok(Done::Ok)
+    }
+
+    /// Makes floods of a bridge stale that were begun: a port or list member they stand at is gone, and its place may be
+    /// another bridge's next.
+    pub(super) fn outdate(&mut self, id: BridgeId) {
+        if let Some(bridge) = self.bridges.get_mut(usize::from(id.0)) {
+            bridge.generation = bridge.generation.wrapping_add(1);
+        }
     }
 
     /// Gives a port's record back, whose bridge does not know it any more.

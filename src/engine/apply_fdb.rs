@@ -31,6 +31,7 @@ impl Engine<'_> {
         let config = *self.bridge_config(bridge).ok_or(CommandError::NoSuchBridge)?;
         let list = self.bridge(bridge).and_then(|b| b.flood_list).ok_or(CommandError::NotFound)?;
         self.detach(list, &config, remote)?;
+        self.outdate(bridge);
         Ok(Done::Ok)
     }
 
@@ -116,6 +117,7 @@ impl Engine<'_> {
         let entry = self.fdb.lookup(now, bridge, mac).ok_or(CommandError::NotFound)?;
         if let (Destination::Group(list), Some(remote)) = (entry.destination(), remote) {
             self.detach(list, &config, remote)?;
+            self.outdate(bridge);
             if !self.flood_lists.is_empty(list) {
                 return Ok(Done::Ok);
             }
@@ -128,6 +130,7 @@ impl Engine<'_> {
         self.fdb.delete(now, bridge, mac).ok_or(CommandError::NotFound)?;
         if let Destination::Group(list) = entry.destination() {
             self.drop_group(list);
+            self.outdate(bridge);
         }
         Ok(Done::Ok)
     }
@@ -193,6 +196,7 @@ impl Engine<'_> {
     fn flood_clear(&mut self, bridge: BridgeId) -> Result<Done, CommandError> {
         let list = self.bridge(bridge).and_then(|b| b.flood_list).ok_or(CommandError::NotFound)?;
         self.drop_group(list);
+        self.outdate(bridge);
         if let Some(bridge) = self.bridges.get_mut(usize::from(bridge.0)) {
             bridge.flood_list = None;
         }
@@ -273,12 +277,18 @@ impl Engine<'_> {
 
     /// Gives back the lists of group addresses whose FDB entry is gone.
     fn drop_orphans(&mut self) {
+        let mut dropped = false;
         for index in 0..self.flood_lists.capacity() {
             let list = GroupId(index);
             let in_use = self.bridges.iter().any(|b| b.flood_list == Some(list));
             if !self.flood_lists.is_empty(list) && !in_use && self.is_unused(Destination::Group(list)) {
                 self.drop_group(list);
+                dropped = true;
             }
+        }
+        if dropped {
+            // Whose they were is no longer known.
+            (0..=u16::MAX).take(self.bridges.len()).for_each(|index| self.outdate(BridgeId(index)));
         }
     }
 }

@@ -133,7 +133,8 @@ impl BridgeConfig {
 pub struct Bridge {
     /// The configuration, or `None` for an unused record.
     pub(crate) config: Option<BridgeConfig>,
-    /// Changes whenever the record is taken or given back, so that a stale handle is noticed.
+    /// Changes whenever the record is taken or given back, or loses a port or a member of a flood list, so that a stale
+    /// handle is noticed.
     pub(crate) generation: u16,
     /// The first port, in the order they were added.
     pub(crate) first_port: Option<PortId>,
