@@ -9,12 +9,17 @@
 
 mod common;
 
-use common::{A, B, Frame, GROUP, Packet, R, REMOTE, THIRD, VNI, Vtep, mac, vxlan};
+use common::{A, B, Frame, GROUP, LOCAL, Packet, R, REMOTE, THIRD, VNI, Vtep, mac, vxlan};
 use core::net::{IpAddr, Ipv4Addr};
-use vtep::engine::{Command, Cursor, DropReason, Flood, Flush, Profile, Remote, RewriteError, Verdict};
+use vtep::engine::{
+    Command, CommandError, Config, Cursor, Done, DropReason, Engine, Event, Flood, Flush, Place, Profile, Remote,
+    RewriteError, Storage, Verdict,
+};
 use vtep::table::fdb::Owners;
-use vtep::table::{Admission, BridgeId, PortConfig, PortId};
-use vtep::wire::{Encapsulation, MacAddr, Vni};
+use vtep::table::{
+    Admission, BridgeId, EndpointConfig, Instant, Owner, PortConfig, PortId, UnderlayConfig, UnderlayId, WhenFull,
+};
+use vtep::wire::{Encapsulation, MacAddr, Ttl, Vni};
 
 fn with_vni(address: IpAddr, vni: u32) -> Remote {
     Remote { vni: Vni::new(vni), ..Remote::at(address) }
@@ -177,4 +182,180 @@ fn a_flood_does_not_follow_a_member_into_another_list() {
         let mut cursor = Cursor::new();
         assert_eq!(vtep.engine.next_copy(&flood, &mut cursor), Some(Err(RewriteError::StaleHandle)), "{removal:?}");
     }
+}
+
+fn refused(vtep: &mut Vtep, command: Command, error: CommandError) {
+    let before = vtep.engine.digest();
+    assert_eq!(vtep.try_command(command), Err(error), "{command:?}");
+    assert_eq!(vtep.engine.digest(), before, "{command:?} was refused and changed something");
+}
+
+/// Configured endpoints were those that commands had ever named: a refused one was enough, and so was one whose entry or
+/// flood list had long been removed.
+#[test]
+fn an_endpoint_is_configured_as_long_as_something_names_it() {
+    let mut vtep = Vtep::with(Profile::Rfc, Encapsulation::Vxlan, |s| s.bridge.admission = Admission::Configured);
+    let bridge = BridgeId(0);
+    let stranger = in_vni(VNI, THIRD, &Frame::new(A, R));
+    let place = Place::Remote(Remote::at(THIRD));
+    let add = Command::FdbAdd { bridge, mac: mac(B), place, owner: Owner::Static, sticky: false };
+    let host = Command::FdbAdd { bridge, mac: mac(B), place: Place::Host, owner: Owner::Static, sticky: false };
+    let delete = Command::FdbDelete { bridge, mac: mac(B), remote: None };
+    let move_away =
+        Command::FdbReplace { bridge, mac: mac(B), place: Place::Host, owner: Owner::Static, sticky: false };
+    let statics = Flush { bridge: None, place: None, owners: Owners::STATIC };
+    let flood = [
+        Command::FloodAdd { bridge, remote: Remote::at(THIRD) },
+        Command::FloodRemove { bridge, remote: Remote::at(THIRD) },
+    ];
+    let config = EndpointConfig { split_horizon: 7, ..EndpointConfig::default() };
+    let address = Remote::at(THIRD).resolve(vtep.engine.bridge_config(bridge).unwrap());
+    let endpoint = [Command::SetEndpoint { address, config }, Command::RemoveEndpoint { address }];
+
+    vtep.command(host);
+    refused(&mut vtep, add, CommandError::Exists);
+    vtep.refuses(&stranger, DropReason::UnknownEndpoint);
+    vtep.command(delete);
+    for [name, forget] in [[add, delete], [add, move_away], [add, Command::Flush(statics)], flood, endpoint] {
+        vtep.command(name);
+        assert!(matches!(vtep.on_underlay(&stranger), Verdict::Flood(_)), "{name:?}");
+        vtep.command(forget);
+        vtep.refuses(&stranger, DropReason::UnknownEndpoint);
+        // One way to forget leaves an entry for the host.
+        let _ = vtep.try_command(delete);
+    }
+}
+
+/// An endpoint that was added by itself lost its configuration when a flood list let go of it.
+#[test]
+fn a_flood_list_does_not_take_a_configured_endpoint_away() {
+    let mut vtep = Vtep::vxlan(Profile::Rfc);
+    let address = Remote::at(THIRD).resolve(vtep.engine.bridge_config(BridgeId(0)).unwrap());
+    let config = EndpointConfig { split_horizon: 7, ..EndpointConfig::default() };
+    vtep.command(Command::SetEndpoint { address, config });
+    vtep.flood_to(THIRD);
+    vtep.command(Command::FloodRemove { bridge: BridgeId(0), remote: Remote::at(THIRD) });
+    for _ in 0..100 {
+        vtep.engine.tick(vtep.now);
+    }
+    let id = vtep.engine.endpoints().find(&address).expect("still there");
+    assert_eq!(*vtep.engine.endpoints().get(id).unwrap().config(), config);
+}
+
+/// Entries that came and went left their endpoints behind until there was no place for another.
+#[test]
+fn endpoints_of_removed_entries_make_room() {
+    let mut vtep = Vtep::vxlan(Profile::Rfc);
+    let bridge = BridgeId(0);
+    for last in 1..=200 {
+        let place = Place::Remote(Remote::at(IpAddr::V4(Ipv4Addr::new(198, 51, 100, last))));
+        vtep.command(Command::FdbAdd { bridge, mac: mac(R), place, owner: Owner::Controller, sticky: false });
+        vtep.command(Command::FdbDelete { bridge, mac: mac(R), remote: None });
+    }
+}
+
+/// A command that failed halfway left an endpoint behind.
+#[test]
+fn refused_commands_change_nothing() {
+    let config = Config { when_full: WhenFull::Refuse, ..Config::new(Profile::Rfc, [1, 2]) };
+    let mut memory = Storage::<1, 2, 2, 8, 8, 8>::new();
+    let mut engine = Engine::new(memory.memory(), &config);
+    let (bridge, now) = (BridgeId(0), Instant::ZERO);
+    let bridge_config = Profile::Rfc.bridge(Encapsulation::Vxlan, Vni::truncating(VNI));
+    engine.command(now, &Command::SetUnderlay { id: UnderlayId(0), config: UnderlayConfig::new(LOCAL) }).unwrap();
+    engine.command(now, &Command::AddBridge { id: bridge, config: bridge_config }).unwrap();
+    for last in 0..4 {
+        let mac = mac([2, 0, 0, 0, 0, last]);
+        let add = Command::FdbAdd { bridge, mac, place: Place::Host, owner: Owner::Static, sticky: false };
+        engine.command(now, &add).unwrap();
+    }
+    let (station, remote) = (mac(R), Remote::at(REMOTE));
+    let place = Place::Remote(remote);
+    for command in [
+        Command::FdbAppend { bridge, mac: mac(common::MULTICAST), remote },
+        Command::FdbAdd { bridge, mac: station, place, owner: Owner::Static, sticky: false },
+        Command::FdbReplace { bridge, mac: station, place, owner: Owner::Static, sticky: false },
+        Command::Learn { bridge, mac: station, place },
+    ] {
+        let before = engine.digest();
+        assert_eq!(engine.command(now, &command), Err(CommandError::FdbFull), "{command:?}");
+        assert_eq!((engine.digest(), engine.endpoints().len()), (before, 0), "{command:?}");
+    }
+}
+
+/// An underlay took a TTL of 0, or the address of an endpoint as its own, and its endpoints kept their old headers.
+#[test]
+fn an_underlay_that_its_endpoints_cannot_follow_is_refused() {
+    let mut vtep = Vtep::vxlan(Profile::Rfc);
+    vtep.flood_to(REMOTE);
+    let id = UnderlayId(0);
+    let old = *vtep.engine.underlay_config(id).unwrap();
+    let config = UnderlayConfig { ttl: Ttl::Fixed(0), ..old };
+    refused(&mut vtep, Command::SetUnderlay { id, config }, CommandError::BadValue);
+    let config = UnderlayConfig { ipv4: Some(Ipv4Addr::new(192, 0, 2, 2)), ..old };
+    refused(&mut vtep, Command::SetUnderlay { id, config }, CommandError::BadAddress);
+}
+
+/// Entries that a command evicted or found expired went without an event.
+#[test]
+fn commands_tell_what_they_push_out() {
+    let config = Config::new(Profile::Rfc, [1, 2]);
+    let mut memory = Storage::<1, 2, 2, 8, 8, 32>::new();
+    let mut engine = Engine::new(memory.memory(), &config);
+    let (bridge, now) = (BridgeId(0), Instant::ZERO);
+    let bridge_config = Profile::Rfc.bridge(Encapsulation::Vxlan, Vni::truncating(VNI));
+    engine.command(now, &Command::SetUnderlay { id: UnderlayId(0), config: UnderlayConfig::new(LOCAL) }).unwrap();
+    engine.command(now, &Command::AddBridge { id: bridge, config: bridge_config }).unwrap();
+    let place = Place::Remote(Remote::at(REMOTE));
+    for last in 0..4 {
+        let mac = mac([2, 0, 0, 0, 0, last]);
+        engine.command(now, &Command::Learn { bridge, mac, place }).unwrap();
+    }
+    let other = mac(R);
+    for command in [
+        Command::Learn { bridge, mac: mac(A), place },
+        Command::FdbAdd { bridge, mac: other, place: Place::Host, owner: Owner::Static, sticky: false },
+        Command::FdbAppend { bridge, mac: mac(common::MULTICAST), remote: Remote::at(REMOTE) },
+    ] {
+        engine.command(now, &command).unwrap();
+        assert!(matches!(engine.poll_event(), Some(Event::Evicted { .. })), "{command:?}");
+        assert_eq!(engine.poll_event(), None);
+    }
+    // Two learned entries are left.
+    let later = Instant::from_millis(400_000);
+    let flush = Flush { owners: Owners::DYNAMIC | Owners::EVPN, ..Flush::dynamic() };
+    engine.command(later, &Command::Flush(flush)).unwrap();
+    for _ in 0..2 {
+        assert!(matches!(engine.poll_event(), Some(Event::Aged { .. })));
+    }
+    assert_eq!(engine.poll_event(), None);
+}
+
+/// A flush of a remote address without a bridge took one of the endpoints there, whatever port or VNI it named.
+#[test]
+fn a_flush_of_an_address_is_of_all_its_endpoints() {
+    let mut vtep = Vtep::vxlan(Profile::Rfc);
+    let bridge = BridgeId(0);
+    let stations = [mac(R), mac(common::S), mac(B)];
+    for (mac, vni) in stations.into_iter().zip([701, 702, VNI]) {
+        vtep.command(Command::Learn { bridge, mac, place: Place::Remote(with_vni(REMOTE, vni)) });
+    }
+    let flush = |remote| Flush { place: Some(Place::Remote(remote)), ..Flush::dynamic() };
+    assert_eq!(vtep.command(Command::Flush(flush(with_vni(REMOTE, 702)))), Done::Removed(1));
+    assert_eq!(vtep.engine.lookup(bridge, stations[1]), None);
+    assert_eq!(vtep.command(Command::Flush(flush(Remote::at(REMOTE)))), Done::Removed(2));
+    assert_eq!(vtep.engine.fdb().count(), 0);
+    refused(&mut vtep, Command::Flush(flush(Remote::at(THIRD))), CommandError::NoSuchEndpoint);
+}
+
+/// Deleting an entry for a remote address took one for a port.
+#[test]
+fn a_delete_that_names_a_remote_spares_a_port() {
+    let mut vtep = Vtep::vxlan(Profile::Rfc);
+    let bridge = BridgeId(0);
+    let place = Place::Port(PortId(0));
+    vtep.command(Command::FdbAdd { bridge, mac: mac(A), place, owner: Owner::Static, sticky: false });
+    let delete = |remote| Command::FdbDelete { bridge, mac: mac(A), remote };
+    refused(&mut vtep, delete(Some(Remote::at(REMOTE))), CommandError::NotFound);
+    vtep.command(delete(None));
 }

@@ -7,7 +7,7 @@ use super::forward::Frame;
 use super::{DropReason, Engine, Form, Punt, PuntReason, Switches, Verdict};
 use crate::table::{
     Admission, Ageing, Bridge, BridgeConfig, BridgeId, Endpoint, EndpointAddress, EndpointConfig, EndpointId, Instant,
-    Origin, UnderlayConfig, UnderlayId, VlanDecap,
+    UnderlayConfig, UnderlayId, VlanDecap,
 };
 use crate::wire::geneve::Rules;
 use crate::wire::{
@@ -205,7 +205,7 @@ impl Engine<'_> {
             vni: None,
         };
         let id = self.sender(bridge, &address);
-        let configured = || self.endpoints.at(underlay, outer.src).any(|(_, e)| e.origin == Origin::Configured);
+        let configured = || self.endpoints.at(underlay, outer.src).any(|(id, e)| self.is_configured(id, e));
         let admitted = match config.admission {
             Admission::Anyone => true,
             Admission::Configured => configured(),

@@ -4,7 +4,7 @@ use super::decision::{Decision, Learn, Source};
 use super::state::raise_removed;
 use super::{DropReason, Engine, Event, Ingress, Input, Place, Switches, Verdict};
 use crate::table::fdb::{LearnPolicy, Learned, Refusal, Yield};
-use crate::table::{BridgeId, Destination, EndpointAddress, EndpointConfig, EndpointId, Instant, Meta, Origin, Owner};
+use crate::table::{BridgeId, Destination, EndpointAddress, Instant, Meta, Owner};
 use crate::wire::MacAddr;
 
 impl Engine<'_> {
@@ -102,7 +102,7 @@ impl Engine<'_> {
         }
         let place = Place::Remote(address.into());
         let known = self.endpoints.find(&address);
-        let Some(id) = known.or_else(|| self.add_endpoint(address)) else {
+        let Some(id) = known.or_else(|| self.add_endpoint(address, Self::RECYCLE_AT_ONCE).ok()) else {
             return self.report(bridge, mac, place, Learned::Refused(Refusal::TableFull));
         };
         let learned = self.fdb.learn(now, bridge, mac, Destination::Endpoint(id), Meta::NONE, policy);
@@ -152,20 +152,5 @@ impl Engine<'_> {
             Source::Endpoint { .. } => Yield::Never,
         };
         LearnPolicy { statics: Yield::Never, controlled }
-    }
-
-    /// Adds a learned endpoint, in place of one that nothing points to any more if need be.
-    pub(super) fn add_endpoint(&mut self, address: EndpointAddress) -> Option<EndpointId> {
-        let record = self.make_endpoint(address, EndpointConfig::default(), Origin::Learned).ok()?;
-        let id = match self.endpoints.insert(record) {
-            Ok(id) => id,
-            Err(_) => {
-                self.recycle_endpoints(Self::RECYCLE_AT_ONCE);
-                self.endpoints.insert(record).ok()?
-            }
-        };
-        // Whoever had the index before may have had a limit. An index without a record can't be learned at anyway.
-        let _ = self.fdb.set_destination_limit(Destination::Endpoint(id), None);
-        Some(id)
     }
 }

@@ -1,8 +1,8 @@
 //! Tunnel endpoints: the remote VTEPs, each with the outer header of its packets ready made.
 //!
 //! An endpoint is what packets are sent to: an address, a UDP port, a tunnel header and, where the remote side counts its
-//! VNIs for itself, a VNI. Some are configured; others are learned from what arrives, and are recycled when the last FDB
-//! entry that points to them is gone.
+//! VNIs for itself, a VNI. Some are configured; others come with a flood list, an FDB entry or a packet, and are recycled when
+//! nothing needs them any more.
 
 use core::net::IpAddr;
 
@@ -54,9 +54,9 @@ impl Default for EndpointConfig {
 /// Why an endpoint exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// A packet came from it.
-    Learned,
-    /// A command named it.
+    /// A packet came from it, or a flood list or FDB entry named it: it goes when the last of them does.
+    Automatic,
+    /// A command added it: it stays until a command removes it.
     Configured,
 }
 
@@ -108,10 +108,10 @@ impl Endpoint {
         &self.config
     }
 
-    /// Whether it was learned from a packet, rather than configured.
+    /// Whether it is here for the sake of FDB entries only: it was neither configured, nor is it on a flood list.
     #[must_use]
     pub const fn is_learned(&self) -> bool {
-        matches!(self.origin, Origin::Learned)
+        matches!(self.origin, Origin::Automatic) && self.memberships == 0
     }
 
     /// The outer header of packets to it.
