@@ -9,7 +9,7 @@
 
 mod common;
 
-use common::{A, B, Frame, GROUP, LOCAL, Packet, R, REMOTE, THIRD, VNI, Vtep, mac, vxlan};
+use common::world::{self, A, B, Frame, GROUP, LOCAL, Packet, R, REMOTE, THIRD, VNI, Vtep, mac, vxlan};
 use core::net::{IpAddr, Ipv4Addr};
 use vtep::engine::{
     Command, CommandError, Config, Cursor, Done, DropReason, Engine, Event, Flood, Flush, Place, Profile, Remote,
@@ -37,7 +37,7 @@ fn in_vni(vni: u32, src: IpAddr, frame: &Frame) -> Vec<u8> {
 /// tenant's frames ended in the other's network.
 #[test]
 fn a_sender_is_not_taken_for_another_bridges_endpoint() {
-    for profile in common::PROFILES {
+    for profile in world::PROFILES {
         let mut vtep = Vtep::vxlan(profile);
         flood_add(&mut vtep, 1, with_vni(REMOTE, 777));
         vtep.on_underlay(&in_vni(VNI, REMOTE, &Frame::new(A, R)));
@@ -56,12 +56,12 @@ fn each_bridge_admits_by_its_own_list() {
     let mut vtep = Vtep::with(Profile::Rfc, Encapsulation::Vxlan, |s| s.bridge.admission = Admission::FloodList);
     flood_add(&mut vtep, 0, with_vni(REMOTE, 701));
     flood_add(&mut vtep, 1, with_vni(REMOTE, 702));
-    for (bridge, vni, theirs) in [(0, VNI, 701), (1, common::OTHER_VNI, 702)] {
+    for (bridge, vni, theirs) in [(0, VNI, 701), (1, world::OTHER_VNI, 702)] {
         let port = bridge * 2;
         let verdict = vtep.on_underlay(&in_vni(vni, REMOTE, &Frame::new(A, R)));
         assert!(matches!(verdict, Verdict::Flood(_)), "{verdict:?}");
         let sent = vtep.sent(port, &Frame::new(R, A).bytes());
-        assert_eq!(sent.iter().map(common::Read::vni).collect::<Vec<_>>(), [theirs]);
+        assert_eq!(sent.iter().map(world::Read::vni).collect::<Vec<_>>(), [theirs]);
         let stranger = vtep.on_underlay(&in_vni(vni, THIRD, &Frame::new(A, B)));
         assert_eq!(stranger, Verdict::Drop(DropReason::UnknownEndpoint));
     }
@@ -74,7 +74,7 @@ fn each_bridge_admits_by_its_own_list() {
 /// A packet from the very address that a static entry names was dropped as spoofed if the entry had a port or VNI.
 #[test]
 fn a_static_entry_with_another_port_is_no_move() {
-    for profile in common::PROFILES {
+    for profile in world::PROFILES {
         for known in [false, true] {
             let mut vtep = Vtep::vxlan(profile);
             vtep.station_at(R, Remote { port: Some(9999), ..with_vni(REMOTE, 701) });
@@ -114,7 +114,7 @@ fn every_group_of_a_list_is_ours() {
 }
 
 fn flood_from_port_0(vtep: &mut Vtep) -> Flood {
-    match vtep.on_port(0, &Frame::new(common::BROADCAST, A).bytes()) {
+    match vtep.on_port(0, &Frame::new(world::BROADCAST, A).bytes()) {
         Verdict::Flood(flood) => flood,
         other => panic!("{other:?}"),
     }
@@ -145,7 +145,7 @@ fn a_flood_does_not_follow_a_port_into_another_bridge() {
 #[test]
 fn a_flood_does_not_follow_a_member_into_another_list() {
     let (bridge, other) = (BridgeId(0), BridgeId(1));
-    let group = mac(common::MULTICAST);
+    let group = mac(world::MULTICAST);
     let removals = [
         Command::FloodRemove { bridge, remote: Remote::at(THIRD) },
         Command::FdbDelete { bridge, mac: MacAddr::ZERO, remote: None },
@@ -174,7 +174,7 @@ fn a_flood_does_not_follow_a_member_into_another_list() {
     for removal in removals {
         let mut vtep = Vtep::vxlan(Profile::Rfc);
         vtep.command(Command::FdbAppend { bridge, mac: group, remote: Remote::at(REMOTE) });
-        let verdict = vtep.on_port(0, &Frame::new(common::MULTICAST, A).bytes());
+        let verdict = vtep.on_port(0, &Frame::new(world::MULTICAST, A).bytes());
         let Verdict::Flood(flood) = verdict else { panic!("{verdict:?}") };
         vtep.command(removal);
         // It takes the list that was given back.
@@ -272,7 +272,7 @@ fn refused_commands_change_nothing() {
     let (station, remote) = (mac(R), Remote::at(REMOTE));
     let place = Place::Remote(remote);
     for command in [
-        Command::FdbAppend { bridge, mac: mac(common::MULTICAST), remote },
+        Command::FdbAppend { bridge, mac: mac(world::MULTICAST), remote },
         Command::FdbAdd { bridge, mac: station, place, owner: Owner::Static, sticky: false },
         Command::FdbReplace { bridge, mac: station, place, owner: Owner::Static, sticky: false },
         Command::Learn { bridge, mac: station, place },
@@ -315,7 +315,7 @@ fn commands_tell_what_they_push_out() {
     for command in [
         Command::Learn { bridge, mac: mac(A), place },
         Command::FdbAdd { bridge, mac: other, place: Place::Host, owner: Owner::Static, sticky: false },
-        Command::FdbAppend { bridge, mac: mac(common::MULTICAST), remote: Remote::at(REMOTE) },
+        Command::FdbAppend { bridge, mac: mac(world::MULTICAST), remote: Remote::at(REMOTE) },
     ] {
         engine.command(now, &command).unwrap();
         assert!(matches!(engine.poll_event(), Some(Event::Evicted { .. })), "{command:?}");
@@ -336,7 +336,7 @@ fn commands_tell_what_they_push_out() {
 fn a_flush_of_an_address_is_of_all_its_endpoints() {
     let mut vtep = Vtep::vxlan(Profile::Rfc);
     let bridge = BridgeId(0);
-    let stations = [mac(R), mac(common::S), mac(B)];
+    let stations = [mac(R), mac(world::S), mac(B)];
     for (mac, vni) in stations.into_iter().zip([701, 702, VNI]) {
         vtep.command(Command::Learn { bridge, mac, place: Place::Remote(with_vni(REMOTE, vni)) });
     }

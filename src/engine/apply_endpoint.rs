@@ -58,7 +58,6 @@ impl Engine<'_> {
             self.endpoints.insert(endpoint)
         });
         let id = inserted.map_err(|_| CommandError::EndpointsFull)?;
-        // Whoever had the index before may have had another limit.
         let limit = self.fdb.set_destination_limit(Destination::Endpoint(id), endpoint.config.max_macs);
         if limit.is_err() {
             self.endpoints.remove(id);
@@ -88,6 +87,8 @@ impl Engine<'_> {
             self.fdb.flush_destination(Destination::Endpoint(id));
         }
         self.endpoints.remove(id);
+        // Whoever has the index next has a limit of its own, if any.
+        let _ = self.fdb.set_destination_limit(Destination::Endpoint(id), None);
     }
 
     /// Whether commands have made an endpoint known, by itself, on a flood list or in an entry: not packets.
