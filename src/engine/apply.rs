@@ -3,14 +3,13 @@
 use core::net::IpAddr;
 
 use super::state::raise_removed;
-use super::{Command, CommandError, Done, EndpointHandle, Engine, Switches};
+use super::{Command, CommandError, Done, Engine};
 use crate::table::fdb::Filter;
 use crate::table::{
-    Ageing, Bridge, BridgeConfig, BridgeId, Destination, Duration, Endpoint, EndpointAddress, EndpointConfig,
-    EndpointId, Fragments, GroupId, Horizon, Instant, Origin, Port, PortConfig, PortId, UnderlayConfig, UnderlayId,
-    VlanDecap, VlanEncap,
+    Ageing, Bridge, BridgeConfig, BridgeId, Destination, Duration, Endpoint, EndpointId, GroupId, Instant, Port,
+    PortConfig, PortId, UnderlayConfig, UnderlayId, VlanDecap, VlanEncap,
 };
-use crate::wire::{Depth, Df, Encapsulation, EtherType, Link, MacAddr, Tag, Template, TemplateConfig, TunnelPorts};
+use crate::wire::{Encapsulation, Ttl, TunnelPorts};
 
 impl Engine<'_> {
     /// Carries out a command.
@@ -49,7 +48,8 @@ impl Engine<'_> {
         }
         let vlan_is_bad = config.link.and_then(|l| l.vlan).is_some_and(|vid| !is_vid(vid));
         // 68 and 1280 bytes are the least that IPv4 and IPv6 links carry (RFC 791, RFC 8200 section 5).
-        if vlan_is_bad || config.mtu < if config.ipv6.is_some() { 1280 } else { 68 } {
+        let mtu_is_bad = config.mtu < if config.ipv6.is_some() { 1280 } else { 68 };
+        if vlan_is_bad || mtu_is_bad || config.ttl == Ttl::Fixed(0) {
             return Err(CommandError::BadValue);
         }
         let usable = |a: IpAddr| is_unicast(a);
@@ -59,6 +59,9 @@ impl Engine<'_> {
         let mine = |e: &Endpoint| e.address.underlay == id;
         if self.endpoints.iter().any(|(_, e)| mine(e) && config.local_for(e.address.address).is_none()) {
             return Err(CommandError::InUse);
+        }
+        if self.endpoints.iter().any(|(_, e)| mine(e) && config.is_local(e.address.address)) {
+            return Err(CommandError::BadAddress);
         }
         if let Some(slot) = self.underlays.get_mut(usize::from(id.0)) {
             slot.config = Some(*config);
@@ -247,6 +250,7 @@ impl Engine<'_> {
     fn remove_port(&mut self, id: PortId) -> Result<Done, CommandError> {
         let bridge_id = self.port(id).ok_or(CommandError::NoSuchPort)?.bridge;
         let after = self.ports.get(usize::from(id.0)).and_then(|p| p.next);
+        self.outdate(bridge_id);
         if let Some(bridge) = self.bridges.get_mut(usize::from(bridge_id.0)) {
             bridge.ports = bridge.ports.saturating_sub(1);
             if bridge.first_port == Some(id) {
@@ -260,6 +264,14 @@ impl Engine<'_> {
         Ok(Done::Ok)
     }
 
+    /// Makes floods of a bridge stale that were begun: a port or list member they stand at is gone, and its place may be
+    /// another bridge's next.
+    pub(super) fn outdate(&mut self, id: BridgeId) {
+        if let Some(bridge) = self.bridges.get_mut(usize::from(id.0)) {
+            bridge.generation = bridge.generation.wrapping_add(1);
+        }
+    }
+
     /// Gives a port's record back, whose bridge does not know it any more.
     fn free_port(&mut self, id: PortId) {
         let destination = Destination::Port(id);
@@ -269,123 +281,6 @@ impl Engine<'_> {
         }
         if let Some(port) = self.ports.get_mut(usize::from(id.0)) {
             *port = Port { generation: port.generation.wrapping_add(1), ..Port::EMPTY };
-        }
-    }
-
-    fn set_endpoint(&mut self, address: EndpointAddress, config: EndpointConfig) -> Result<Done, CommandError> {
-        let id = self.configured_endpoint(address, Some(config))?;
-        self.refresh_horizons();
-        self.handle(id).map(Done::Endpoint)
-    }
-
-    fn remove_endpoint(&mut self, address: &EndpointAddress) -> Result<Done, CommandError> {
-        let id = self.endpoints.find(address).ok_or(CommandError::NoSuchEndpoint)?;
-        let memberships = self.endpoints.get(id).map_or(0, |e| e.memberships);
-        if memberships > 0 || self.pinned(Destination::Endpoint(id)) > 0 {
-            return Err(CommandError::InUse);
-        }
-        self.forget_endpoint(id);
-        Ok(Done::Ok)
-    }
-
-    pub(super) fn handle(&self, id: EndpointId) -> Result<EndpointHandle, CommandError> {
-        let endpoint = self.endpoints.get(id).ok_or(CommandError::NoSuchEndpoint)?;
-        Ok(EndpointHandle { id, generation: endpoint.generation })
-    }
-
-    /// The endpoint at an address, added if need be, and from now on configured.
-    pub(super) fn configured_endpoint(
-        &mut self,
-        address: EndpointAddress,
-        config: Option<EndpointConfig>,
-    ) -> Result<EndpointId, CommandError> {
-        let Some(id) = self.endpoints.find(&address) else {
-            let record = self.make_endpoint(address, config.unwrap_or_default(), Origin::Configured)?;
-            let inserted = self.endpoints.insert(record).or_else(|_| {
-                self.recycle_endpoints(u16::MAX);
-                self.endpoints.insert(record)
-            });
-            let id = inserted.map_err(|_| CommandError::EndpointsFull)?;
-            let limit = self.fdb.set_destination_limit(Destination::Endpoint(id), record.config.max_macs);
-            if limit.is_err() {
-                self.endpoints.remove(id);
-                return Err(CommandError::EndpointsFull);
-            }
-            return Ok(id);
-        };
-        let old = *self.endpoints.get(id).ok_or(CommandError::NoSuchEndpoint)?;
-        let config = config.unwrap_or(old.config);
-        let new = self.make_endpoint(address, config, Origin::Configured)?;
-        self.fdb
-            .set_destination_limit(Destination::Endpoint(id), config.max_macs)
-            .map_err(|_| CommandError::EndpointsFull)?;
-        if let Some(endpoint) = self.endpoints.get_mut(id) {
-            *endpoint = Endpoint { memberships: old.memberships, generation: old.generation, ..new };
-        }
-        Ok(id)
-    }
-
-    /// An endpoint's record, with its header made from the underlay's configuration.
-    pub(super) fn make_endpoint(
-        &self,
-        address: EndpointAddress,
-        config: EndpointConfig,
-        origin: Origin,
-    ) -> Result<Endpoint, CommandError> {
-        let underlay = self.underlay(address.underlay).ok_or(CommandError::NoSuchUnderlay)?;
-        let src = underlay.local_for(address.address).ok_or(CommandError::NoLocalAddress)?;
-        if !is_destination(address.address) || underlay.is_local(address.address) {
-            return Err(CommandError::BadAddress);
-        }
-        if address.port == 0 {
-            return Err(CommandError::BadValue);
-        }
-        let next_hop = multicast_mac(address.address).or(config.next_hop);
-        let link = underlay.link.and_then(|link| {
-            let vlan = link.vlan.map(|vid| Tag { tpid: EtherType::VLAN, tci: vid });
-            Some(Link { dst: next_hop.or(link.gateway)?, src: link.mac, vlan })
-        });
-        let udp_checksum = match address.address {
-            IpAddr::V4(_) => underlay.checksum_v4.unwrap_or(address.encapsulation == Encapsulation::Geneve),
-            IpAddr::V6(_) => underlay.checksum_v6,
-        };
-        let template = Template::new(&TemplateConfig {
-            link,
-            dst_port: address.port,
-            ttl: underlay.ttl,
-            tos: underlay.tos,
-            df: underlay.df,
-            udp_checksum,
-            ecn: underlay.ecn,
-            ..TemplateConfig::new(address.encapsulation, src, address.address)
-        })
-        .map_err(|_| CommandError::BadValue)?;
-        let overhead = u32::try_from(template.header_len(Depth::Ip, 0)).unwrap_or(u32::MAX);
-        let fragments = match underlay.df {
-            _ if !self.switches.contains(Switches::UNDERLAY_FRAGMENTS) || address.address.is_ipv6() => Fragments::Never,
-            Df::Set => Fragments::Never,
-            Df::Inherit => Fragments::AsInner,
-            Df::Unset => Fragments::Always,
-        };
-        Ok(Endpoint {
-            template,
-            address,
-            config,
-            origin,
-            memberships: 0,
-            max_frame: u32::from(underlay.mtu).saturating_sub(overhead),
-            fragments,
-            generation: 0,
-        })
-    }
-
-    /// Works out anew which split-horizon groups each flood list has. Cost: linear in all members.
-    pub(super) fn refresh_horizons(&mut self) {
-        for index in 0..self.flood_lists.capacity() {
-            let group = GroupId(index);
-            let members = self.flood_lists.iter(group).filter_map(|id| self.endpoints.get(id));
-            let horizon = members.fold(Horizon::Empty, |horizon, e| horizon.with(e.config.split_horizon));
-            self.flood_lists.set_horizon(group, horizon);
         }
     }
 }
@@ -410,22 +305,7 @@ fn is_unicast(address: IpAddr) -> bool {
 }
 
 /// Whether packets can be sent there at all.
-fn is_destination(address: IpAddr) -> bool {
+pub(super) fn is_destination(address: IpAddr) -> bool {
     let broadcast = matches!(address, IpAddr::V4(a) if a.is_broadcast());
     !address.is_unspecified() && !address.is_loopback() && !broadcast
-}
-
-/// The Ethernet address of an IP multicast group (RFC 1112 section 6.4, RFC 2464 section 7).
-fn multicast_mac(address: IpAddr) -> Option<MacAddr> {
-    match address {
-        IpAddr::V4(a) if a.is_multicast() => {
-            let [_, b, c, d] = a.octets();
-            Some(MacAddr([0x01, 0x00, 0x5e, b & 0x7f, c, d]))
-        }
-        IpAddr::V6(a) if a.is_multicast() => {
-            let [.., w, x, y, z] = a.octets();
-            Some(MacAddr([0x33, 0x33, w, x, y, z]))
-        }
-        _ => None,
-    }
 }

@@ -1,11 +1,11 @@
 //! Carrying out commands on FDB entries and flood lists.
 
-use core::net::IpAddr;
-
+use super::state::raise_removed;
 use super::{CommandError, Done, Engine, Flush, Place, Remote};
-use crate::table::fdb::{Add, FdbError, Filter, LearnPolicy, Learned, Owners, Refusal};
+use crate::table::fdb::{Add, FdbError, Filter, LearnPolicy, Learned, Owners, Refusal, Removed};
 use crate::table::{
-    BridgeConfig, BridgeId, Destination, EndpointId, FloodError, GroupId, Instant, Meta, Origin, Owner,
+    Ageing, BridgeConfig, BridgeId, Destination, Endpoint, EndpointAddress, EndpointId, FloodError, GroupId, Instant,
+    Meta, Owner,
 };
 use crate::wire::MacAddr;
 
@@ -17,29 +17,22 @@ impl Engine<'_> {
             Some(list) => (list, false),
             None => (self.flood_lists.create().map_err(flood_error)?, true),
         };
-        let done = self.append(list, &config, remote).inspect_err(|_| {
+        let (id, _) = self.append(list, &config, remote).inspect_err(|_| {
             if fresh {
                 self.drop_group(list);
             }
-        });
-        let record = self.bridges.get_mut(usize::from(bridge.0));
-        if let (Ok(_), Some(bridge)) = (done, record) {
+        })?;
+        if let Some(bridge) = self.bridges.get_mut(usize::from(bridge.0)) {
             bridge.flood_list = Some(list);
-            if remote.address.is_multicast() {
-                bridge.multicast_group = Some(remote.address);
-            }
         }
-        done
+        self.handle(id).map(Done::Endpoint)
     }
 
     pub(super) fn flood_remove(&mut self, bridge: BridgeId, remote: &Remote) -> Result<Done, CommandError> {
         let config = *self.bridge_config(bridge).ok_or(CommandError::NoSuchBridge)?;
         let list = self.bridge(bridge).and_then(|b| b.flood_list).ok_or(CommandError::NotFound)?;
         self.detach(list, &config, remote)?;
-        let group = self.multicast_member(list);
-        if let Some(bridge) = self.bridges.get_mut(usize::from(bridge.0)) {
-            bridge.multicast_group = group;
-        }
+        self.outdate(bridge);
         Ok(Done::Ok)
     }
 
@@ -67,10 +60,11 @@ impl Engine<'_> {
             true => self.fdb.replace(now, bridge, mac, &entry),
             false => self.fdb.add(now, bridge, mac, &entry),
         };
-        if let Err(error) = result {
+        let removed = result.map_err(|error| {
             self.undo(fresh);
-            return Err(fdb_error(error));
-        }
+            fdb_error(error)
+        })?;
+        self.raise(removed);
         match fresh {
             Some(id) => self.handle(id).map(Done::Endpoint),
             None => Ok(Done::Ok),
@@ -93,19 +87,20 @@ impl Engine<'_> {
         }
         let config = *self.bridge_config(bridge).ok_or(CommandError::NoSuchBridge)?;
         if let Some(Destination::Group(list)) = self.fdb.lookup(now, bridge, mac).map(|entry| entry.destination()) {
-            return self.append(list, &config, remote);
+            let (id, _) = self.append(list, &config, remote)?;
+            return self.handle(id).map(Done::Endpoint);
         }
         let list = self.flood_lists.create().map_err(flood_error)?;
-        let done = self.append(list, &config, remote).inspect_err(|_| self.drop_group(list))?;
+        let (id, fresh) = self.append(list, &config, remote).inspect_err(|_| self.drop_group(list))?;
         let entry =
             Add { destination: Destination::Group(list), meta: Meta::NONE, owner: Owner::Static, sticky: false };
-        match self.fdb.add(now, bridge, mac, &entry) {
-            Ok(_) => Ok(done),
-            Err(error) => {
-                self.drop_group(list);
-                Err(fdb_error(error))
-            }
-        }
+        let removed = self.fdb.add(now, bridge, mac, &entry).map_err(|error| {
+            self.drop_group(list);
+            self.undo(fresh);
+            fdb_error(error)
+        })?;
+        self.raise(removed);
+        self.handle(id).map(Done::Endpoint)
     }
 
     pub(super) fn fdb_delete(
@@ -125,18 +120,21 @@ impl Engine<'_> {
         let entry = self.fdb.lookup(now, bridge, mac).ok_or(CommandError::NotFound)?;
         if let (Destination::Group(list), Some(remote)) = (entry.destination(), remote) {
             self.detach(list, &config, remote)?;
+            self.outdate(bridge);
             if !self.flood_lists.is_empty(list) {
                 return Ok(Done::Ok);
             }
         }
-        if let (Destination::Endpoint(id), Some(remote)) = (entry.destination(), remote) {
-            if self.endpoints.find(&remote.resolve(&config)) != Some(id) {
+        if let (false, Some(remote)) = (matches!(entry.destination(), Destination::Group(_)), remote) {
+            let named = self.endpoints.find(&remote.resolve(&config)).map(Destination::Endpoint);
+            if named != Some(entry.destination()) {
                 return Err(CommandError::NotFound);
             }
         }
         self.fdb.delete(now, bridge, mac).ok_or(CommandError::NotFound)?;
         if let Destination::Group(list) = entry.destination() {
             self.drop_group(list);
+            self.outdate(bridge);
         }
         Ok(Done::Ok)
     }
@@ -152,59 +150,90 @@ impl Engine<'_> {
             return Err(CommandError::BadMac);
         }
         let config = *self.bridge_config(bridge).ok_or(CommandError::NoSuchBridge)?;
-        let destination = match place {
-            Place::Port(_) => self.resolve(bridge, place)?.0,
-            Place::Remote(remote) => {
-                let address = remote.resolve(&config);
-                let id = self.endpoints.find(&address).or_else(|| self.add_endpoint(address));
-                Destination::Endpoint(id.ok_or(CommandError::EndpointsFull)?)
-            }
-            Place::Host | Place::Blackhole => return Err(CommandError::BadValue),
-        };
+        if matches!(place, Place::Host | Place::Blackhole) || config.ageing == Ageing::NoLearn {
+            return Err(CommandError::BadValue);
+        }
+        let (destination, fresh) = self.resolve(bridge, place)?;
         match self.fdb.learn(now, bridge, mac, destination, Meta::NONE, LearnPolicy::default()) {
-            Learned::Refused(Refusal::TableFull | Refusal::BridgeLimit | Refusal::DestinationLimit) => {
-                Err(CommandError::FdbFull)
+            Learned::Refused(refusal) => {
+                self.undo(fresh);
+                Err(match refusal {
+                    Refusal::TableFull | Refusal::BridgeLimit | Refusal::DestinationLimit => CommandError::FdbFull,
+                    _ => CommandError::Owned,
+                })
             }
-            Learned::Refused(_) => Err(CommandError::Owned),
-            _ => Ok(Done::Ok),
+            Learned::New { removed } => {
+                self.raise(removed);
+                Ok(Done::Ok)
+            }
+            Learned::Refreshed | Learned::Updated { .. } | Learned::Moved { .. } => Ok(Done::Ok),
+        }
+    }
+
+    /// Raises the event of an entry whose slot a command took.
+    fn raise(&mut self, removed: Option<Removed>) {
+        if let Some(removed) = removed {
+            raise_removed(&self.endpoints, &mut self.events, &removed);
         }
     }
 
     pub(super) fn flush(&mut self, now: Instant, flush: &Flush) -> Result<Done, CommandError> {
-        let destination = match (&flush.place, flush.bridge) {
-            (None, _) => None,
-            (Some(Place::Port(port)), _) => Some(Destination::Port(*port)),
-            (Some(Place::Host), _) => Some(Destination::Host),
-            (Some(Place::Blackhole), _) => Some(Destination::Drop),
-            (Some(Place::Remote(remote)), bridge) => {
-                let id = match bridge.and_then(|id| self.bridge_config(id)) {
-                    Some(config) => self.endpoints.find(&remote.resolve(config)),
-                    None => self.endpoints.find_by_ip(remote.underlay, remote.address),
-                };
-                Some(Destination::Endpoint(id.ok_or(CommandError::NoSuchEndpoint)?))
-            }
-        };
         if flush.bridge.is_some_and(|id| self.bridge(id).is_none()) {
             return Err(CommandError::NoSuchBridge);
         }
-        let removed = match (flush.owners, flush.bridge, destination) {
-            (Owners::DYNAMIC, Some(bridge), None) => self.fdb.flush_bridge(bridge),
-            (Owners::DYNAMIC, None, Some(destination)) => self.fdb.flush_destination(destination),
-            (owners, bridge, destination) => {
-                let filter = Filter { bridge, destination, owners, ..Filter::DYNAMIC };
-                u32::try_from(self.fdb.flush(now, &filter, |_| {})).unwrap_or(u32::MAX)
-            }
+        let removed = match &flush.place {
+            None => self.flush_at(now, flush, None),
+            Some(Place::Port(port)) => self.flush_at(now, flush, Some(Destination::Port(*port))),
+            Some(Place::Host) => self.flush_at(now, flush, Some(Destination::Host)),
+            Some(Place::Blackhole) => self.flush_at(now, flush, Some(Destination::Drop)),
+            Some(Place::Remote(remote)) => self.flush_remote(now, flush, remote)?,
         };
         self.drop_orphans();
         Ok(Done::Removed(removed))
     }
 
+    /// Flushes one endpoint of a bridge; or, without a bridge, all that are as `remote` says.
+    fn flush_remote(&mut self, now: Instant, flush: &Flush, remote: &Remote) -> Result<u32, CommandError> {
+        if let Some(config) = flush.bridge.and_then(|id| self.bridge_config(id)) {
+            let id = self.endpoints.find(&remote.resolve(config)).ok_or(CommandError::NoSuchEndpoint)?;
+            return Ok(self.flush_at(now, flush, Some(Destination::Endpoint(id))));
+        }
+        let is_meant = |endpoint: &Endpoint| {
+            let EndpointAddress { underlay, address, encapsulation, port, vni } = endpoint.address;
+            (underlay, address) == (remote.underlay, remote.address)
+                && remote.encapsulation.is_none_or(|wanted| wanted == encapsulation)
+                && remote.port.is_none_or(|wanted| wanted == port)
+                && (remote.vni.is_none() || remote.vni == vni)
+        };
+        let mut removed: Result<u32, _> = Err(CommandError::NoSuchEndpoint);
+        for id in (0..=u16::MAX).take(self.endpoints.capacity()).map(EndpointId) {
+            if self.endpoints.get(id).is_some_and(is_meant) {
+                let here = self.flush_at(now, flush, Some(Destination::Endpoint(id)));
+                removed = Ok(removed.unwrap_or(0).saturating_add(here));
+            }
+        }
+        removed
+    }
+
+    fn flush_at(&mut self, now: Instant, flush: &Flush, destination: Option<Destination>) -> u32 {
+        match (flush.owners, flush.bridge, destination) {
+            (Owners::DYNAMIC, Some(bridge), None) => self.fdb.flush_bridge(bridge),
+            (Owners::DYNAMIC, None, Some(destination)) => self.fdb.flush_destination(destination),
+            (owners, bridge, destination) => {
+                let Self { fdb, endpoints, events, .. } = self;
+                let filter = Filter { bridge, destination, owners, ..Filter::DYNAMIC };
+                let removed = fdb.flush(now, &filter, |removed| raise_removed(endpoints, events, &removed));
+                u32::try_from(removed).unwrap_or(u32::MAX)
+            }
+        }
+    }
+
     fn flood_clear(&mut self, bridge: BridgeId) -> Result<Done, CommandError> {
         let list = self.bridge(bridge).and_then(|b| b.flood_list).ok_or(CommandError::NotFound)?;
         self.drop_group(list);
+        self.outdate(bridge);
         if let Some(bridge) = self.bridges.get_mut(usize::from(bridge.0)) {
             bridge.flood_list = None;
-            bridge.multicast_group = None;
         }
         Ok(Done::Ok)
     }
@@ -218,13 +247,19 @@ impl Engine<'_> {
                 _ => Err(CommandError::NoSuchPort),
             },
             Place::Remote(remote) => {
-                let address = remote.resolve(&config);
-                let known = self.endpoints.find(&address);
-                let id = self.configured_endpoint(address, None)?;
-                Ok((Destination::Endpoint(id), known.is_none().then_some(id)))
+                let (id, fresh) = self.endpoint_at(remote.resolve(&config))?;
+                Ok((Destination::Endpoint(id), fresh))
             }
             Place::Host => Ok((Destination::Host, None)),
             Place::Blackhole => Ok((Destination::Drop, None)),
+        }
+    }
+
+    /// The endpoint at an address, and the same again if it had to be added.
+    fn endpoint_at(&mut self, address: EndpointAddress) -> Result<(EndpointId, Option<EndpointId>), CommandError> {
+        match self.endpoints.find(&address) {
+            Some(id) => Ok((id, None)),
+            None => self.add_endpoint(address, u16::MAX).map(|id| (id, Some(id))),
         }
     }
 
@@ -234,38 +269,39 @@ impl Engine<'_> {
         }
     }
 
-    fn append(&mut self, list: GroupId, config: &BridgeConfig, remote: &Remote) -> Result<Done, CommandError> {
+    /// Appends to a list; the endpoint, and the same again if it had to be added.
+    fn append(
+        &mut self,
+        list: GroupId,
+        config: &BridgeConfig,
+        remote: &Remote,
+    ) -> Result<(EndpointId, Option<EndpointId>), CommandError> {
         let address = remote.resolve(config);
-        let fresh = self.endpoints.find(&address).is_none();
-        let id = self.configured_endpoint(address, None)?;
-        if let Err(error) = self.flood_lists.append(list, id) {
-            self.undo(fresh.then_some(id));
+        let (id, fresh) = self.endpoint_at(address)?;
+        if let Err(error) = self.flood_lists.append(list, id, self.endpoints.place(address.underlay, address.address)) {
+            self.undo(fresh);
             return Err(flood_error(error));
         }
         if let Some(endpoint) = self.endpoints.get_mut(id) {
             endpoint.memberships = endpoint.memberships.saturating_add(1);
+            let horizon = self.flood_lists.horizon(list).with(endpoint.config.split_horizon);
+            self.flood_lists.set_horizon(list, horizon);
         }
-        self.refresh_horizons();
-        self.handle(id).map(Done::Endpoint)
+        Ok((id, fresh))
     }
 
     fn detach(&mut self, list: GroupId, config: &BridgeConfig, remote: &Remote) -> Result<(), CommandError> {
         let id = self.endpoints.find(&remote.resolve(config)).ok_or(CommandError::NotFound)?;
         self.flood_lists.remove(list, id).map_err(flood_error)?;
         self.release(id);
-        self.refresh_horizons();
+        self.refresh_horizon(list);
         Ok(())
     }
 
-    /// One membership less. An endpoint that nothing names any more is as one that was learned: it goes when its last
-    /// entry does.
+    /// One membership less.
     fn release(&mut self, id: EndpointId) {
-        let pinned = self.pinned(Destination::Endpoint(id));
         if let Some(endpoint) = self.endpoints.get_mut(id) {
             endpoint.memberships = endpoint.memberships.saturating_sub(1);
-            if endpoint.memberships == 0 && pinned == 0 {
-                endpoint.origin = Origin::Learned;
-            }
         }
     }
 
@@ -283,18 +319,19 @@ impl Engine<'_> {
 
     /// Gives back the lists of group addresses whose FDB entry is gone.
     fn drop_orphans(&mut self) {
+        let mut dropped = false;
         for index in 0..self.flood_lists.capacity() {
             let list = GroupId(index);
             let in_use = self.bridges.iter().any(|b| b.flood_list == Some(list));
             if !self.flood_lists.is_empty(list) && !in_use && self.is_unused(Destination::Group(list)) {
                 self.drop_group(list);
+                dropped = true;
             }
         }
-    }
-
-    fn multicast_member(&self, list: GroupId) -> Option<IpAddr> {
-        let addresses = self.flood_lists.iter(list).filter_map(|id| self.endpoints.get(id)).map(|e| e.address.address);
-        addresses.into_iter().find(IpAddr::is_multicast)
+        if dropped {
+            // Whose they were is no longer known.
+            (0..=u16::MAX).take(self.bridges.len()).for_each(|index| self.outdate(BridgeId(index)));
+        }
     }
 }
 

@@ -186,7 +186,7 @@ pub enum Command {
         bridge: BridgeId,
         /// A station's MAC, a group address, or zero.
         mac: MacAddr,
-        /// For a group address or zero: only this destination. `None`: all.
+        /// Only if this is the destination; for a group address or zero, only this one of them. `None`: whatever it is.
         remote: Option<Remote>,
     },
     /// Takes over what another core has learned: dynamic, and no event is raised.
@@ -205,7 +205,8 @@ pub enum Command {
 /// Which FDB entries a flush removes: those that meet every condition given.
 ///
 /// With exactly one of `bridge` and `place` given and only dynamic entries asked for, the cost is that of
-/// [`Fdb::flush_bridge`](crate::table::Fdb::flush_bridge); otherwise it is linear in the table's capacity.
+/// [`Fdb::flush_bridge`](crate::table::Fdb::flush_bridge), and linear in the number of endpoints for a remote place;
+/// otherwise it is linear in the table's capacity. Without `bridge`, what a remote place leaves out is any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]

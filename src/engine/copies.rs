@@ -41,7 +41,8 @@ impl Engine<'_> {
     /// Cost: constant a copy; ports of one bridge are chained.
     ///
     /// # Errors
-    /// [`RewriteError::StaleHandle`] if the bridge was removed or changed hands since; the flood ends there.
+    /// [`RewriteError::StaleHandle`] if the bridge was removed or changed hands since, or lost a port or a member of a
+    /// flood list; the flood ends there.
     pub fn next_copy(&self, flood: &Flood, cursor: &mut Cursor) -> Option<Result<Verdict, RewriteError>> {
         if cursor.at == At::End {
             return None;

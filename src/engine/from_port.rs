@@ -33,7 +33,7 @@ impl Engine<'_> {
         let learns = !matches!(bridge.config.map(|c| c.ageing), Some(Ageing::NoLearn));
         if station && port.learning && learns {
             decision.learn = Some(Learn { mac: inner.src(), source: Source::Port(id) });
-        } else if self.is_own(now, port.bridge, inner.src()) {
+        } else if self.is_own(now, port.bridge, inner.src(), Some(id)) {
             return decision.drop(DropReason::SourceMacOwn);
         }
         let frame = Frame::new(inner, popped, Span::new(0, decision.bytes));

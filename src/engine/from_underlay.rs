@@ -6,7 +6,7 @@ use super::decision::{Decision, Learn, Source};
 use super::forward::Frame;
 use super::{DropReason, Engine, Form, Punt, PuntReason, Switches, Verdict};
 use crate::table::{
-    Admission, Ageing, Bridge, BridgeConfig, BridgeId, EndpointAddress, EndpointConfig, Instant, Origin,
+    Admission, Ageing, Bridge, BridgeConfig, BridgeId, Endpoint, EndpointAddress, EndpointConfig, EndpointId, Instant,
     UnderlayConfig, UnderlayId, VlanDecap,
 };
 use crate::wire::geneve::Rules;
@@ -51,7 +51,7 @@ impl Engine<'_> {
         };
         let Some(bridge) = self.bridge(bridge_id) else { return refused(DropReason::UnknownVni) };
         let Some(config) = &bridge.config else { return refused(DropReason::UnknownVni) };
-        if !self.is_ours(underlay, bridge, outer.dst) {
+        if !self.is_ours(id, underlay, bridge, outer.dst) {
             return refused(DropReason::OuterDestinationForeign);
         }
         if let Err(error) = self.check_tunnel_header(config, &outer, bytes) {
@@ -136,7 +136,7 @@ impl Engine<'_> {
             config.gbp && tunnel.flags.contains(TunnelFlags::D) && !self.switches.contains(Switches::IGNORE_DONT_LEARN);
         if learns && station && !dont_learn {
             decision.learn = Some(Learn { mac: inner.src(), source });
-        } else if self.is_own(now, id, inner.src()) {
+        } else if self.is_own(now, id, inner.src(), None) {
             return decision.drop(DropReason::SourceMacOwn);
         }
         let mut frame = Frame::new(inner, popped, tunnel.inner);
@@ -157,11 +157,36 @@ impl Engine<'_> {
         self.forward(now, id, bridge, source, &frame, bytes, decision)
     }
 
-    /// Whether a destination address is ours: a unicast address of the underlay, or the bridge's group.
-    fn is_ours(&self, underlay: &UnderlayConfig, bridge: &Bridge, address: IpAddr) -> bool {
+    /// Whether a destination address is ours: a unicast address of the underlay, or a group that the bridge floods to.
+    fn is_ours(&self, id: UnderlayId, underlay: &UnderlayConfig, bridge: &Bridge, address: IpAddr) -> bool {
         self.switches.contains(Switches::ANY_DESTINATION)
             || underlay.is_local(address)
-            || bridge.multicast_group == Some(address)
+            || address.is_multicast() && self.listed_at(bridge, id, address).is_some()
+    }
+
+    /// The first endpoint on a bridge's flood list that has this IP address. Cost: two cache lines of the map of
+    /// memberships, and the member's and the endpoint's own.
+    #[inline]
+    fn listed_at(&self, bridge: &Bridge, underlay: UnderlayId, address: IpAddr) -> Option<(EndpointId, &Endpoint)> {
+        let id = self.flood_lists.find(bridge.flood_list?, self.endpoints.place(underlay, address))?;
+        let endpoint = self.endpoints.get(id)?;
+        let known = (endpoint.address.underlay, endpoint.address.address);
+        (known == (underlay, address)).then_some((id, endpoint))
+    }
+
+    /// Which endpoint a sender is to this bridge: the one that it floods to, or else the one it would learn. An endpoint
+    /// that other bridges have at the same IP address is not it: its VNI and tunnel header are theirs.
+    #[inline]
+    fn sender(&self, bridge: &Bridge, address: &EndpointAddress) -> Option<EndpointId> {
+        let Some((id, endpoint)) = self.listed_at(bridge, address.underlay, address.address) else {
+            return self.endpoints.find(address);
+        };
+        if endpoint.address == *address {
+            return Some(id);
+        }
+        // Where there are several on the list, it is the one without a port and VNI of its own.
+        let listed = |other: &EndpointId| bridge.flood_list.is_some_and(|list| self.flood_lists.contains(list, *other));
+        Some(self.endpoints.find(address).filter(listed).unwrap_or(id))
     }
 
     /// Who sent a packet, and whether this bridge listens to them.
@@ -179,26 +204,24 @@ impl Engine<'_> {
             port: config.udp_port,
             vni: None,
         };
-        let id = self.endpoints.find(&address).or_else(|| self.endpoints.find_by_ip(underlay, outer.src));
-        let endpoint = id.and_then(|id| self.endpoints.get(id));
-        let configured = endpoint.is_some_and(|e| e.origin == Origin::Configured);
+        let id = self.sender(bridge, &address);
+        let configured = || self.endpoints.at(underlay, outer.src).any(|(id, e)| self.is_configured(id, e));
         let admitted = match config.admission {
             Admission::Anyone => true,
-            Admission::Configured => configured,
-            Admission::FloodList => {
-                id.zip(bridge.flood_list).is_some_and(|(id, list)| self.flood_lists.contains(list, id))
-            }
+            Admission::Configured => configured(),
+            Admission::FloodList => self.listed_at(bridge, underlay, outer.src).is_some(),
         };
         if !admitted {
             return Err(DropReason::UnknownEndpoint);
         }
         if outer.checksum == UdpChecksum::Zero
             && outer.src.is_ipv6()
-            && !configured
+            && !configured()
             && !self.switches.contains(Switches::ZERO_CHECKSUM_FROM_ANYONE)
         {
             return Err(DropReason::ZeroChecksumUnknownEndpoint);
         }
+        let endpoint = id.and_then(|id| self.endpoints.get(id));
         let group = endpoint.map_or(EndpointConfig::DEFAULT_GROUP, |e| e.config.split_horizon);
         Ok(Source::Endpoint { id, address, group })
     }

@@ -35,7 +35,7 @@ pub struct Memory<'a> {
     pub group_records: &'a mut [DestinationRecord],
     /// Members of all flood lists.
     pub members: &'a mut [Member],
-    /// Membership, so that it is found without walking; a bucket for every two members is plenty.
+    /// Membership, so that it is found without walking; a bucket for every member is plenty.
     pub memberships: &'a mut [Bucket],
     /// Underlays.
     pub underlays: &'a mut [UnderlaySlot],

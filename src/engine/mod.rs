@@ -11,6 +11,7 @@
 //! back as [`Event`]s. The same calls in the same order give the same [`Engine::digest`] on every target.
 
 mod apply;
+mod apply_endpoint;
 mod apply_fdb;
 mod command;
 mod copies;

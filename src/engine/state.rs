@@ -5,8 +5,8 @@ use super::{BridgeCounters, Counters, Event, Events, Memory, Place, PortHandle, 
 use crate::table::fdb::{Removal, Removed};
 use crate::table::{
     Ageing, Bridge, BridgeConfig, BridgeId, Destination, Duration, Endpoint, EndpointId, Endpoints, Entry, Fdb,
-    FdbConfig, FloodLists, Instant, Origin, Owner, Port, PortConfig, PortId, UnderlayConfig, UnderlayId, UnderlaySlot,
-    VniMap, WhenFull,
+    FdbConfig, FloodLists, Instant, Owner, Port, PortConfig, PortId, UnderlayConfig, UnderlayId, UnderlaySlot, VniMap,
+    WhenFull,
 };
 use crate::wire::{MacAddr, PortRange, TunnelPorts};
 
@@ -70,8 +70,8 @@ pub struct Engine<'a> {
     /// How long a sweep over the whole FDB may take, if anything ages.
     pass: Option<Duration>,
     sweep: usize,
-    /// Where the search for learned endpoints that nothing points to goes on.
-    recycle_from: u16,
+    /// Where the search for endpoints that nothing needs goes on.
+    pub(super) recycle_from: u16,
 }
 
 impl<'a> Engine<'a> {
@@ -125,7 +125,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Endpoints looked at for recycling when a new one finds no place.
+    /// Endpoints looked at for recycling when a packet's finds no place.
     pub(super) const RECYCLE_AT_ONCE: u16 = 64;
     /// Endpoints looked at for recycling in one tick.
     const RECYCLE_PER_TICK: u16 = 8;
@@ -243,6 +243,14 @@ impl<'a> Engine<'a> {
         place(&self.endpoints, destination)
     }
 
+    /// The endpoint behind a destination, if it is one.
+    pub(super) fn endpoint_of(&self, destination: Destination) -> Option<&Endpoint> {
+        match destination {
+            Destination::Endpoint(id) => self.endpoints.get(id),
+            _ => None,
+        }
+    }
+
     /// The one place where time that goes backwards is clamped.
     pub(super) fn advance(&mut self, now: Instant) -> Instant {
         self.now = self.now.max(now);
@@ -265,38 +273,17 @@ impl<'a> Engine<'a> {
         Some((port.config.as_ref()?, PortHandle { id, generation: port.generation }))
     }
 
-    /// Whether a MAC is our own. Learning finds out by itself; this is for frames that are not learned from.
-    pub(super) fn is_own(&self, now: Instant, bridge: BridgeId, mac: MacAddr) -> bool {
-        self.fdb.lookup(now, bridge, mac).is_some_and(|entry| entry.owner() == Owner::Local)
+    /// Whether a MAC is our own, and not behind the port it came from. Learning finds out by itself; this is for frames
+    /// that are not learned from.
+    pub(super) fn is_own(&self, now: Instant, bridge: BridgeId, mac: MacAddr, from: Option<PortId>) -> bool {
+        let elsewhere = |destination| from.is_none_or(|port| destination != Destination::Port(port));
+        let entry = self.fdb.lookup(now, bridge, mac);
+        entry.is_some_and(|entry| entry.owner() == Owner::Local && elsewhere(entry.destination()))
     }
 
     #[inline]
     pub(super) fn underlay(&self, id: UnderlayId) -> Option<&UnderlayConfig> {
         self.underlays.get(usize::from(id.0))?.config.as_ref()
-    }
-
-    /// Frees learned endpoints that no FDB entry points to, looking at no more than `budget` of them.
-    pub(super) fn recycle_endpoints(&mut self, budget: u16) {
-        let capacity = u16::try_from(self.endpoints.capacity()).unwrap_or(u16::MAX);
-        for _ in 0..budget.min(capacity) {
-            let id = EndpointId(self.recycle_from);
-            self.recycle_from = self.recycle_from.saturating_add(1);
-            if self.recycle_from >= capacity {
-                self.recycle_from = 0;
-            }
-            let idle = |e: &Endpoint| e.origin == Origin::Learned && self.is_unused(Destination::Endpoint(id));
-            if self.endpoints.get(id).is_some_and(idle) {
-                self.forget_endpoint(id);
-            }
-        }
-    }
-
-    /// Removes an endpoint, and makes sure that no entry left over can ever point to its successor.
-    pub(super) fn forget_endpoint(&mut self, id: EndpointId) {
-        if !self.is_unused(Destination::Endpoint(id)) {
-            self.fdb.flush_destination(Destination::Endpoint(id));
-        }
-        self.endpoints.remove(id);
     }
 
     /// Whether no FDB entry points to a destination.

@@ -4,7 +4,7 @@ use super::decision::{Decision, Learn, Source};
 use super::state::raise_removed;
 use super::{DropReason, Engine, Event, Ingress, Input, Place, Switches, Verdict};
 use crate::table::fdb::{LearnPolicy, Learned, Refusal, Yield};
-use crate::table::{BridgeId, Destination, EndpointAddress, EndpointConfig, EndpointId, Instant, Meta, Origin};
+use crate::table::{BridgeId, Destination, EndpointAddress, Instant, Meta, Owner};
 use crate::wire::MacAddr;
 
 impl Engine<'_> {
@@ -49,38 +49,71 @@ impl Engine<'_> {
 
     /// Learns a source. An error is a reason to drop the packet after all; a full table is none.
     fn learn(&mut self, now: Instant, bridge: BridgeId, learn: Learn) -> Result<(), DropReason> {
-        let mac = learn.mac;
-        let (destination, fresh) = match learn.source {
-            Source::Port(port) => (Destination::Port(port), None),
-            Source::Endpoint { id, address, .. } => match self.source_endpoint(now, bridge, mac, id, address) {
-                Some((id, fresh)) => (Destination::Endpoint(id), fresh.then_some(id)),
-                None => {
-                    let place = Place::Remote(address.into());
-                    self.events.push(Event::TableFull { bridge, mac, place });
+        let Learn { mac, source } = learn;
+        let policy = self.learn_policy(&source);
+        let destination = match source {
+            Source::Port(port) => Destination::Port(port),
+            Source::Endpoint { id: Some(id), .. } if !self.switches.contains(Switches::MOVE_IP_ONLY) => {
+                Destination::Endpoint(id)
+            }
+            Source::Endpoint { address, .. } => return self.learn_at(now, bridge, mac, address, policy),
+        };
+        let learned = self.fdb.learn(now, bridge, mac, destination, Meta::NONE, policy);
+        if learned == Learned::Refreshed {
+            return Ok(());
+        }
+        match (self.place(destination), learned) {
+            // It may stand there with another UDP port or VNI, which is no move.
+            (Some(Place::Remote(_)), Learned::Refused(Refusal::Static | Refusal::Sticky | Refusal::Owned)) => {
+                let endpoint = self.endpoint_of(destination).map(|endpoint| endpoint.address);
+                endpoint.map_or(Ok(()), |address| self.learn_at(now, bridge, mac, address, policy))
+            }
+            (Some(place), learned) => self.report(bridge, mac, place, learned),
+            (None, _) => Ok(()),
+        }
+    }
+
+    /// Learns a MAC at a sender's address: by Linux's rule, or where that endpoint is not known or the MAC may not move
+    /// to it.
+    fn learn_at(
+        &mut self,
+        now: Instant,
+        bridge: BridgeId,
+        mac: MacAddr,
+        mut address: EndpointAddress,
+        policy: LearnPolicy,
+    ) -> Result<(), DropReason> {
+        if let Some(entry) = self.fdb.lookup(now, bridge, mac) {
+            let ip_only = self.switches.contains(Switches::MOVE_IP_ONLY);
+            if let Some(known) = self.endpoint_of(entry.destination()).map(|endpoint| endpoint.address) {
+                let stays = (known.underlay, known.address) == (address.underlay, address.address);
+                if stays && (ip_only || entry.sticky() || entry.owner() != Owner::Dynamic) {
+                    self.fdb.learn(now, bridge, mac, entry.destination(), Meta::NONE, policy);
                     return Ok(());
                 }
-            },
+                if ip_only {
+                    address = EndpointAddress { address: address.address, ..known };
+                }
+            }
+            // Before an endpoint is added in vain.
+            if let Err(refusal) = policy.permits(entry) {
+                return self.report(bridge, mac, Place::Remote(address.into()), Learned::Refused(refusal));
+            }
+        }
+        let place = Place::Remote(address.into());
+        let known = self.endpoints.find(&address);
+        let Some(id) = known.or_else(|| self.add_endpoint(address, Self::RECYCLE_AT_ONCE).ok()) else {
+            return self.report(bridge, mac, place, Learned::Refused(Refusal::TableFull));
         };
-        let learned = self.fdb.learn(now, bridge, mac, destination, Meta::NONE, self.learn_policy(&learn.source));
-        let result = self.report(bridge, mac, destination, learned);
-        if let (Some(id), Learned::Refused(_)) = (fresh, learned) {
+        let learned = self.fdb.learn(now, bridge, mac, Destination::Endpoint(id), Meta::NONE, policy);
+        if let (None, Learned::Refused(_)) = (known, learned) {
             self.endpoints.remove(id);
         }
-        result
+        self.report(bridge, mac, place, learned)
     }
 
     /// Raises the events of a learned MAC, and says whether the packet is to be dropped for it.
-    fn report(
-        &mut self,
-        bridge: BridgeId,
-        mac: MacAddr,
-        destination: Destination,
-        learned: Learned,
-    ) -> Result<(), DropReason> {
-        if matches!(learned, Learned::Refreshed | Learned::Updated { .. }) {
-            return Ok(());
-        }
-        let Some(place) = self.place(destination) else { return Ok(()) };
+    fn report(&mut self, bridge: BridgeId, mac: MacAddr, place: Place, learned: Learned) -> Result<(), DropReason> {
         match learned {
             Learned::Refreshed | Learned::Updated { .. } => {}
             Learned::New { removed } => {
@@ -119,49 +152,5 @@ impl Engine<'_> {
             Source::Endpoint { .. } => Yield::Never,
         };
         LearnPolicy { statics: Yield::Never, controlled }
-    }
-
-    /// The endpoint a MAC is learned at, and whether it had to be added; `None` where no more fit.
-    fn source_endpoint(
-        &mut self,
-        now: Instant,
-        bridge: BridgeId,
-        mac: MacAddr,
-        id: Option<EndpointId>,
-        address: EndpointAddress,
-    ) -> Option<(EndpointId, bool)> {
-        if !self.switches.contains(Switches::MOVE_IP_ONLY) {
-            return match id {
-                Some(id) => Some((id, false)),
-                None => self.add_endpoint(address).map(|id| (id, true)),
-            };
-        }
-        // Linux keeps the UDP port and VNI of the entry that moves.
-        let address = match self.fdb.lookup(now, bridge, mac).map(|entry| entry.destination()) {
-            Some(Destination::Endpoint(old)) => match self.endpoints.get(old) {
-                Some(old) => EndpointAddress { address: address.address, ..old.address },
-                None => address,
-            },
-            _ => address,
-        };
-        match self.endpoints.find(&address) {
-            Some(id) => Some((id, false)),
-            None => self.add_endpoint(address).map(|id| (id, true)),
-        }
-    }
-
-    /// Adds a learned endpoint, in place of one that nothing points to any more if need be.
-    pub(super) fn add_endpoint(&mut self, address: EndpointAddress) -> Option<EndpointId> {
-        let record = self.make_endpoint(address, EndpointConfig::default(), Origin::Learned).ok()?;
-        let id = match self.endpoints.insert(record) {
-            Ok(id) => id,
-            Err(_) => {
-                self.recycle_endpoints(Self::RECYCLE_AT_ONCE);
-                self.endpoints.insert(record).ok()?
-            }
-        };
-        // Whoever had the index before may have had a limit. An index without a record can't be learned at anyway.
-        let _ = self.fdb.set_destination_limit(Destination::Endpoint(id), None);
-        Some(id)
     }
 }

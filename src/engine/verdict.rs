@@ -32,7 +32,7 @@ handle! {
     EndpointHandle, EndpointId
 }
 handle! {
-    /// A bridge, as long as it is the same one.
+    /// A bridge, as long as it is the same one and has lost no port and no member of a flood list.
     BridgeHandle, BridgeId
 }
 

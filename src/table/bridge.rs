@@ -3,8 +3,6 @@
 //! A bridge knows how its frames are tagged inside the tunnel, whom to flood to and when to forget. Its index is the
 //! upper half of every FDB key, so two bridges never see each other's MACs.
 
-use core::net::IpAddr;
-
 use super::{Ageing, GroupId, PortId};
 use crate::wire::{Encapsulation, Vni};
 
@@ -135,7 +133,8 @@ impl BridgeConfig {
 pub struct Bridge {
     /// The configuration, or `None` for an unused record.
     pub(crate) config: Option<BridgeConfig>,
-    /// Changes whenever the record is taken or given back, so that a stale handle is noticed.
+    /// Changes whenever the record is taken or given back, or loses a port or a member of a flood list, so that a stale
+    /// handle is noticed.
     pub(crate) generation: u16,
     /// The first port, in the order they were added.
     pub(crate) first_port: Option<PortId>,
@@ -143,12 +142,9 @@ pub struct Bridge {
     pub(crate) ports: u16,
     /// The default flood list.
     pub(crate) flood_list: Option<GroupId>,
-    /// The underlay multicast group on that list, if any: packets to it are for this bridge.
-    pub(crate) multicast_group: Option<IpAddr>,
 }
 
 impl Bridge {
     /// An unused record.
-    pub const EMPTY: Self =
-        Self { config: None, generation: 0, first_port: None, ports: 0, flood_list: None, multicast_group: None };
+    pub const EMPTY: Self = Self { config: None, generation: 0, first_port: None, ports: 0, flood_list: None };
 }

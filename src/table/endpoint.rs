@@ -1,8 +1,8 @@
 //! Tunnel endpoints: the remote VTEPs, each with the outer header of its packets ready made.
 //!
 //! An endpoint is what packets are sent to: an address, a UDP port, a tunnel header and, where the remote side counts its
-//! VNIs for itself, a VNI. Some are configured; others are learned from what arrives, and are recycled when the last FDB
-//! entry that points to them is gone.
+//! VNIs for itself, a VNI. Some are configured; others come with a flood list, an FDB entry or a packet, and are recycled when
+//! nothing needs them any more.
 
 use core::net::IpAddr;
 
@@ -54,9 +54,9 @@ impl Default for EndpointConfig {
 /// Why an endpoint exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// A packet came from it.
-    Learned,
-    /// A command named it.
+    /// A packet came from it, or a flood list or FDB entry named it: it goes when the last of them does.
+    Automatic,
+    /// A command added it: it stays until a command removes it.
     Configured,
 }
 
@@ -108,10 +108,10 @@ impl Endpoint {
         &self.config
     }
 
-    /// Whether it was learned from a packet, rather than configured.
+    /// Whether it is here for the sake of FDB entries only: it was neither configured, nor is it on a flood list.
     #[must_use]
     pub const fn is_learned(&self) -> bool {
-        matches!(self.origin, Origin::Learned)
+        matches!(self.origin, Origin::Automatic) && self.memberships == 0
     }
 
     /// The outer header of packets to it.
@@ -126,11 +126,13 @@ impl Endpoint {
 pub struct EndpointSlot {
     endpoint: Option<Endpoint>,
     generation: u16,
+    /// The next endpoint at the same IP address.
+    sibling: Option<EndpointId>,
 }
 
 impl EndpointSlot {
     /// A free place.
-    pub const EMPTY: Self = Self { endpoint: None, generation: 0 };
+    pub const EMPTY: Self = Self { endpoint: None, generation: 0, sibling: None };
 }
 
 /// Why an endpoint was not added.
@@ -183,12 +185,22 @@ impl<'a> Endpoints<'a> {
         (self.get(id)?.address == *address).then_some(id)
     }
 
-    /// Some endpoint with this IP address, whatever its port, tunnel header and VNI.
+    /// The endpoints at an IP address, whatever their ports, tunnel headers and VNIs; the newest first.
+    pub fn at(&self, underlay: UnderlayId, address: IpAddr) -> impl Iterator<Item = (EndpointId, &Endpoint)> + '_ {
+        let mut next = self.mapped(self.place(underlay, address));
+        let chain = core::iter::from_fn(move || {
+            let id = next?;
+            next = self.slots.get(usize::from(id.0))?.sibling;
+            Some((id, self.get(id)?))
+        });
+        chain.filter(move |(_, e)| e.address.underlay == underlay && e.address.address == address)
+    }
+
+    /// A number for an IP address of an underlay: not quite unique, so whoever finds something by it compares.
     #[must_use]
-    pub fn find_by_ip(&self, underlay: UnderlayId, address: IpAddr) -> Option<EndpointId> {
-        let id = self.mapped(self.ip_key(underlay, address))?;
-        let found = &self.get(id)?.address;
-        (found.underlay == underlay && found.address == address).then_some(id)
+    #[inline]
+    pub(crate) fn place(&self, underlay: UnderlayId, address: IpAddr) -> u64 {
+        self.digest(address, 1 << 60 | u64::from(underlay.0))
     }
 
     /// How many there are.
@@ -226,38 +238,46 @@ impl<'a> Endpoints<'a> {
             return Err(EndpointError::Exists);
         }
         self.map.insert(key, u64::from(id.0)).map_err(|_| EndpointError::Full)?;
-        let ip_key = self.ip_key(address.underlay, address.address);
-        if self.map.get(ip_key).is_none() && self.map.insert(ip_key, u64::from(id.0)).is_err() {
+        let Ok(sibling) = self.map.insert(self.place(address.underlay, address.address), u64::from(id.0)) else {
             self.map.remove(key);
             return Err(EndpointError::Full);
-        }
+        };
         if let Some(slot) = self.slots.get_mut(usize::from(id.0)) {
             slot.generation = slot.generation.wrapping_add(1);
             slot.endpoint = Some(Endpoint { generation: slot.generation, ..endpoint });
+            slot.sibling = sibling.and_then(|s| u16::try_from(s).ok()).map(EndpointId);
             self.used = self.used.saturating_add(1);
         }
         self.cursor = id.0;
         Ok(id)
     }
 
-    /// Removes an endpoint; handles to it become stale. Cost: linear in the number of endpoints.
+    /// Removes an endpoint; handles to it become stale. Cost: linear in the endpoints at the same IP address.
     pub(crate) fn remove(&mut self, id: EndpointId) {
         let Some(slot) = self.slots.get_mut(usize::from(id.0)) else { return };
         let Some(gone) = slot.endpoint.take() else { return };
         slot.generation = slot.generation.wrapping_add(1);
+        let after = slot.sibling.take();
         self.used = self.used.saturating_sub(1);
-        let key = self.key(&gone.address);
-        self.map.remove(key);
-        let ip_key = self.ip_key(gone.address.underlay, gone.address.address);
-        if self.mapped(ip_key) == Some(id) {
-            self.map.remove(ip_key);
-            let other = self
-                .iter()
-                .find(|(_, e)| e.address.underlay == gone.address.underlay && e.address.address == gone.address.address)
-                .map(|(other, _)| other);
-            if let Some(other) = other {
-                // A place was just freed under this very key: this cannot fail.
-                let _ = self.map.insert(ip_key, u64::from(other.0));
+        self.map.remove(self.key(&gone.address));
+        let place = self.place(gone.address.underlay, gone.address.address);
+        let Some(mut before) = self.mapped(place) else { return };
+        if before == id {
+            match after {
+                // The key is there: this changes its value, which cannot fail.
+                Some(after) => drop(self.map.insert(place, u64::from(after.0))),
+                None => drop(self.map.remove(place)),
+            }
+            return;
+        }
+        while let Some(slot) = self.slots.get_mut(usize::from(before.0)) {
+            match slot.sibling {
+                Some(next) if next == id => {
+                    slot.sibling = after;
+                    return;
+                }
+                Some(next) => before = next,
+                None => return,
             }
         }
     }
@@ -285,10 +305,6 @@ impl<'a> Endpoints<'a> {
         let rest =
             vni << 32 | u64::from(a.port) << 16 | u64::from(a.encapsulation as u8) << 8 | u64::from(a.underlay.0);
         self.digest(a.address, rest)
-    }
-
-    fn ip_key(&self, underlay: UnderlayId, address: IpAddr) -> u64 {
-        self.digest(address, 1 << 60 | u64::from(underlay.0))
     }
 
     #[inline]

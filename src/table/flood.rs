@@ -49,11 +49,12 @@ pub struct Member {
     endpoint: Option<EndpointId>,
     next: Option<u16>,
     previous: Option<u16>,
+    at: u64,
 }
 
 impl Member {
     /// A free place.
-    pub const EMPTY: Self = Self { endpoint: None, next: None, previous: None };
+    pub const EMPTY: Self = Self { endpoint: None, next: None, previous: None, at: 0 };
 }
 
 /// Why a list was not changed.
@@ -77,7 +78,7 @@ pub enum FloodError {
 pub struct FloodLists<'a> {
     groups: &'a mut [Group],
     members: &'a mut [Member],
-    /// (list, endpoint) to member.
+    /// (list, endpoint) and (list, where an endpoint is) to member.
     memberships: Cuckoo<'a>,
     /// Members from this index on are free and were never used.
     fresh: u16,
@@ -85,7 +86,7 @@ pub struct FloodLists<'a> {
 }
 
 impl<'a> FloodLists<'a> {
-    /// Empty lists. Slices are used up to 65,535 records; `memberships` wants a bucket for every three members.
+    /// Empty lists. Slices are used up to 65,535 records; `memberships` wants a bucket for every member.
     pub fn new(
         groups: &'a mut [Group],
         members: &'a mut [Member],
@@ -120,20 +121,27 @@ impl<'a> FloodLists<'a> {
         Ok(())
     }
 
-    /// Appends `endpoint`. Cost: constant.
+    /// Appends `endpoint`, which is at `at`: a number by which [`FloodLists::find`] finds it. Cost: constant.
     ///
     /// # Errors
     /// [`FloodError::Exists`], [`FloodError::Full`] or [`FloodError::NoSuchGroup`]; nothing changes.
-    pub fn append(&mut self, group: GroupId, endpoint: EndpointId) -> Result<(), FloodError> {
+    pub fn append(&mut self, group: GroupId, endpoint: EndpointId, at: u64) -> Result<(), FloodError> {
         let tail = self.group(group)?.tail;
         if self.contains(group, endpoint) {
             return Err(FloodError::Exists);
         }
         let place = self.next_place().ok_or(FloodError::Full)?;
         self.memberships.insert(key(group, endpoint), u64::from(place)).map_err(|_| FloodError::Full)?;
+        let place_key = place_key(group, at);
+        if self.memberships.get(place_key).is_none()
+            && self.memberships.insert(place_key, place_value(group, place)).is_err()
+        {
+            self.memberships.remove(key(group, endpoint));
+            return Err(FloodError::Full);
+        }
         self.take(place);
         if let Some(member) = self.members.get_mut(usize::from(place)) {
-            *member = Member { endpoint: Some(endpoint), next: None, previous: tail };
+            *member = Member { endpoint: Some(endpoint), next: None, previous: tail, at };
         }
         if let Some(last) = tail.and_then(|t| self.members.get_mut(usize::from(t))) {
             last.next = Some(place);
@@ -145,7 +153,7 @@ impl<'a> FloodLists<'a> {
         Ok(())
     }
 
-    /// Removes `endpoint`. Cost: constant.
+    /// Removes `endpoint`. Cost: constant; linear in the list's length if others are at the same place.
     ///
     /// # Errors
     /// [`FloodError::NotFound`] or [`FloodError::NoSuchGroup`].
@@ -169,7 +177,27 @@ impl<'a> FloodLists<'a> {
         record.len = record.len.saturating_sub(1);
         self.memberships.remove(key(group, endpoint));
         self.give_back(place);
+        let place_key = place_key(group, member.at);
+        if self.memberships.get(place_key) == Some(place_value(group, place)) {
+            self.memberships.remove(place_key);
+            let heir = self.places(group).find(|p| self.is_at(*p, member.at));
+            if let Some(heir) = heir {
+                // A slot was just freed under this very key: this cannot fail.
+                let _ = self.memberships.insert(place_key, place_value(group, heir));
+            }
+        }
         Ok(())
+    }
+
+    /// The first member that is at `at`. Cost: two cache lines, and the member's own.
+    ///
+    /// Numbers meet by chance: compare what they stand for.
+    #[must_use]
+    #[inline]
+    pub fn find(&self, group: GroupId, at: u64) -> Option<EndpointId> {
+        let value = self.memberships.get(place_key(group, at))?;
+        let place = u16::try_from(value ^ place_value(group, 0)).ok()?;
+        self.member(place).map(|(endpoint, _)| endpoint)
     }
 
     /// The place of the first member.
@@ -216,6 +244,16 @@ impl<'a> FloodLists<'a> {
             at = next;
             Some(endpoint)
         })
+    }
+
+    /// The places of a list's members, in order.
+    fn places(&self, group: GroupId) -> impl Iterator<Item = u16> + '_ {
+        let next = |place: &u16| self.members.get(usize::from(*place))?.next;
+        core::iter::successors(self.first(group), next)
+    }
+
+    fn is_at(&self, place: u16, at: u64) -> bool {
+        self.members.get(usize::from(place)).is_some_and(|m| m.at == at)
     }
 
     /// How many lists there is memory for.
@@ -274,12 +312,26 @@ fn key(group: GroupId, endpoint: EndpointId) -> u64 {
     1 << 63 | u64::from(group.0) << 16 | u64::from(endpoint.0)
 }
 
+/// A key that differs from all of [`key`]'s in the bit below.
+#[inline]
+const fn place_key(group: GroupId, at: u64) -> u64 {
+    3 << 62 | (at ^ (group.0 as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
+
+/// A member's place, and the list it is on: two lists may have the same [`place_key`] by chance.
+#[inline]
+const fn place_value(group: GroupId, place: u16) -> u64 {
+    (group.0 as u64) << 16 | place as u64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     extern crate std;
     use std::vec::Vec;
+
+    const AT: u64 = 7;
 
     fn list(lists: &FloodLists<'_>, group: GroupId) -> Vec<u16> {
         lists.iter(group).map(|e| e.0).collect()
@@ -293,28 +345,63 @@ mod tests {
         let (a, b) = (lists.create().unwrap(), lists.create().unwrap());
         assert_eq!(lists.create(), Err(FloodError::Full));
         for e in [1, 2, 3] {
-            lists.append(a, EndpointId(e)).unwrap();
+            lists.append(a, EndpointId(e), AT).unwrap();
         }
-        lists.append(b, EndpointId(2)).unwrap();
-        assert_eq!(lists.append(a, EndpointId(2)), Err(FloodError::Exists));
-        assert_eq!(lists.append(b, EndpointId(9)), Err(FloodError::Full));
+        lists.append(b, EndpointId(2), AT).unwrap();
+        assert_eq!(lists.append(a, EndpointId(2), AT), Err(FloodError::Exists));
+        assert_eq!(lists.append(b, EndpointId(9), AT), Err(FloodError::Full));
         lists.remove(a, EndpointId(2)).unwrap();
         assert_eq!(lists.remove(a, EndpointId(2)), Err(FloodError::NotFound));
-        lists.append(b, EndpointId(9)).unwrap();
+        lists.append(b, EndpointId(9), AT).unwrap();
         assert_eq!((list(&lists, a), list(&lists, b)), ([1, 3].to_vec(), [2, 9].to_vec()));
         lists.remove(a, EndpointId(3)).unwrap();
-        lists.append(a, EndpointId(4)).unwrap();
+        lists.append(a, EndpointId(4), AT).unwrap();
         assert_eq!(list(&lists, a), [1, 4]);
         lists.destroy(a).unwrap();
         assert_eq!((lists.len(a), lists.len(b)), (0, 2));
-        assert_eq!(lists.append(a, EndpointId(1)), Err(FloodError::NoSuchGroup));
+        assert_eq!(lists.append(a, EndpointId(1), AT), Err(FloodError::NoSuchGroup));
+    }
+
+    #[test]
+    fn the_first_at_a_place_is_found() {
+        let (mut groups, mut members) = ([Group::EMPTY; 2], [Member::EMPTY; 8]);
+        let mut map = [Bucket::EMPTY; 8];
+        let mut lists = FloodLists::new(&mut groups, &mut members, &mut map, [1, 2]);
+        let (a, b) = (lists.create().unwrap(), lists.create().unwrap());
+        for (e, at) in [(1, 70), (2, 71), (3, 70), (4, 70)] {
+            lists.append(a, EndpointId(e), at).unwrap();
+        }
+        assert_eq!((lists.find(a, 70), lists.find(a, 71)), (Some(EndpointId(1)), Some(EndpointId(2))));
+        assert_eq!((lists.find(a, 72), lists.find(b, 70)), (None, None));
+        for (gone, heir) in [(3, Some(1)), (1, Some(4)), (4, None)] {
+            lists.remove(a, EndpointId(gone)).unwrap();
+            assert_eq!(lists.find(a, 70), heir.map(EndpointId));
+        }
+        lists.append(b, EndpointId(1), 70).unwrap();
+        lists.destroy(a).unwrap();
+        assert_eq!((lists.find(a, 71), lists.find(b, 70)), (None, Some(EndpointId(1))));
+    }
+
+    #[test]
+    fn a_full_map_changes_nothing() {
+        let (mut groups, mut members) = ([Group::EMPTY; 1], [Member::EMPTY; 8]);
+        let mut map = [Bucket::EMPTY; 1];
+        let mut lists = FloodLists::new(&mut groups, &mut members, &mut map, [1, 2]);
+        let a = lists.create().unwrap();
+        // Four slots: two keys for one, one more for another at the same place, and one slot for the last's two keys.
+        lists.append(a, EndpointId(1), 70).unwrap();
+        lists.append(a, EndpointId(2), 70).unwrap();
+        assert_eq!(lists.append(a, EndpointId(3), 71), Err(FloodError::Full));
+        assert_eq!((list(&lists, a), lists.find(a, 71)), ([1, 2].to_vec(), None));
+        lists.append(a, EndpointId(4), 70).unwrap();
+        assert_eq!(list(&lists, a), [1, 2, 4]);
     }
 
     #[test]
     fn nothing_lent_is_nothing_to_take() {
         let mut lists = FloodLists::new(&mut [], &mut [], &mut [], [1, 2]);
         assert_eq!(lists.create(), Err(FloodError::Full));
-        assert_eq!(lists.append(GroupId(0), EndpointId(0)), Err(FloodError::NoSuchGroup));
+        assert_eq!(lists.append(GroupId(0), EndpointId(0), AT), Err(FloodError::NoSuchGroup));
         assert!(lists.is_empty(GroupId(0)) && lists.first(GroupId(7)).is_none());
     }
 }

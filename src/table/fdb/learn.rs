@@ -243,16 +243,7 @@ impl Books<'_> {
             };
             return Ok((expected.with_sticky(word.is_sticky()), learned));
         }
-        let owner = word.owner();
-        let owner = match (owner, owner_yields(owner, policy)) {
-            (Owner::Local, _) => return Err(Refusal::Local),
-            _ if word.is_sticky() => return Err(Refusal::Sticky),
-            (Owner::Dynamic, _) | (_, Yield::TakeOver) => Owner::Dynamic,
-            (Owner::Static, Yield::Never) => return Err(Refusal::Static),
-            (_, Yield::Never) => return Err(Refusal::Owned),
-            (_, Yield::Move) => owner,
-        };
-        let moved = expected.with_owner(owner);
+        let moved = expected.with_owner(policy.next_owner(word.owner(), word.is_sticky())?);
         self.leave(key, word);
         if moved.is_dynamic() {
             if let Err(refusal) = self.check_limits(key, moved) {
@@ -276,11 +267,32 @@ impl Books<'_> {
     }
 }
 
-const fn owner_yields(owner: Owner, policy: LearnPolicy) -> Yield {
-    match owner {
-        Owner::Dynamic => Yield::Move,
-        Owner::Static => policy.statics,
-        Owner::Evpn | Owner::Controller => policy.controlled,
-        Owner::Local => Yield::Never,
+impl LearnPolicy {
+    /// Whether a frame from elsewhere may move `entry`. Limits are another matter.
+    ///
+    /// # Errors
+    ///
+    /// What [`Fdb::learn`] would refuse it with.
+    pub const fn permits(self, entry: Entry) -> Result<(), Refusal> {
+        match self.next_owner(entry.owner(), entry.sticky()) {
+            Ok(_) => Ok(()),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// Who owns an entry after a frame has moved it.
+    const fn next_owner(self, owner: Owner, sticky: bool) -> Result<Owner, Refusal> {
+        let (yields, refusal) = match owner {
+            Owner::Local => return Err(Refusal::Local),
+            _ if sticky => return Err(Refusal::Sticky),
+            Owner::Dynamic => return Ok(owner),
+            Owner::Static => (self.statics, Refusal::Static),
+            Owner::Evpn | Owner::Controller => (self.controlled, Refusal::Owned),
+        };
+        match yields {
+            Yield::Never => Err(refusal),
+            Yield::Move => Ok(owner),
+            Yield::TakeOver => Ok(Owner::Dynamic),
+        }
     }
 }

@@ -1,0 +1,361 @@
+//! Faults that were found and mended, one test each.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
+mod common;
+
+use common::world::{self, A, B, Frame, GROUP, LOCAL, Packet, R, REMOTE, THIRD, VNI, Vtep, mac, vxlan};
+use core::net::{IpAddr, Ipv4Addr};
+use vtep::engine::{
+    Command, CommandError, Config, Cursor, Done, DropReason, Engine, Event, Flood, Flush, Place, Profile, Remote,
+    RewriteError, Storage, Verdict,
+};
+use vtep::table::fdb::Owners;
+use vtep::table::{
+    Admission, BridgeId, EndpointConfig, Instant, Owner, PortConfig, PortId, UnderlayConfig, UnderlayId, WhenFull,
+};
+use vtep::wire::{Encapsulation, MacAddr, Ttl, Vni};
+
+fn with_vni(address: IpAddr, vni: u32) -> Remote {
+    Remote { vni: Vni::new(vni), ..Remote::at(address) }
+}
+
+fn flood_add(vtep: &mut Vtep, bridge: u16, remote: Remote) {
+    vtep.command(Command::FloodAdd { bridge: BridgeId(bridge), remote });
+}
+
+fn in_vni(vni: u32, src: IpAddr, frame: &Frame) -> Vec<u8> {
+    Packet { src, ..Packet::new(4789, vxlan(vni), &frame.bytes()) }.bytes()
+}
+
+/// A MAC learned from an address at which another bridge had an endpoint with a VNI of its own was sent that VNI: one
+/// tenant's frames ended in the other's network.
+#[test]
+fn a_sender_is_not_taken_for_another_bridges_endpoint() {
+    for profile in world::PROFILES {
+        let mut vtep = Vtep::vxlan(profile);
+        flood_add(&mut vtep, 1, with_vni(REMOTE, 777));
+        vtep.on_underlay(&in_vni(VNI, REMOTE, &Frame::new(A, R)));
+        assert_eq!(vtep.sent_one(&Frame::new(R, A).bytes()).vni(), VNI, "{profile:?}");
+
+        let geneve = Remote { encapsulation: Some(Encapsulation::Geneve), port: Some(6081), ..Remote::at(THIRD) };
+        flood_add(&mut vtep, 1, geneve);
+        vtep.on_underlay(&in_vni(VNI, THIRD, &Frame::new(A, B)));
+        assert_eq!(vtep.sent_one(&Frame::new(B, A).bytes()).dst_port, 4789, "{profile:?}");
+    }
+}
+
+/// Where two bridges flooded to one address with a VNI each, only one of them admitted its packets.
+#[test]
+fn each_bridge_admits_by_its_own_list() {
+    let mut vtep = Vtep::with(Profile::Rfc, Encapsulation::Vxlan, |s| s.bridge.admission = Admission::FloodList);
+    flood_add(&mut vtep, 0, with_vni(REMOTE, 701));
+    flood_add(&mut vtep, 1, with_vni(REMOTE, 702));
+    for (bridge, vni, theirs) in [(0, VNI, 701), (1, world::OTHER_VNI, 702)] {
+        let port = bridge * 2;
+        let verdict = vtep.on_underlay(&in_vni(vni, REMOTE, &Frame::new(A, R)));
+        assert!(matches!(verdict, Verdict::Flood(_)), "{verdict:?}");
+        let sent = vtep.sent(port, &Frame::new(R, A).bytes());
+        assert_eq!(sent.iter().map(world::Read::vni).collect::<Vec<_>>(), [theirs]);
+        let stranger = vtep.on_underlay(&in_vni(vni, THIRD, &Frame::new(A, B)));
+        assert_eq!(stranger, Verdict::Drop(DropReason::UnknownEndpoint));
+    }
+    // The list has the address twice: what tells them apart is not in the packet, so our own port and VNI count.
+    flood_add(&mut vtep, 0, Remote::at(REMOTE));
+    vtep.on_underlay(&in_vni(VNI, REMOTE, &Frame::new(A, R)));
+    assert_eq!(vtep.sent_one(&Frame::new(R, A).bytes()).vni(), VNI);
+}
+
+/// A packet from the very address that a static entry names was dropped as spoofed if the entry had a port or VNI.
+#[test]
+fn a_static_entry_with_another_port_is_no_move() {
+    for profile in world::PROFILES {
+        for known in [false, true] {
+            let mut vtep = Vtep::vxlan(profile);
+            vtep.station_at(R, Remote { port: Some(9999), ..with_vni(REMOTE, 701) });
+            if known {
+                flood_add(&mut vtep, 0, Remote::at(REMOTE));
+            }
+            let frame = Frame::new(A, R);
+            for _ in 0..2 {
+                let verdict = vtep.on_underlay(&in_vni(VNI, REMOTE, &frame));
+                assert!(matches!(verdict, Verdict::Flood(_)), "{profile:?} {known}: {verdict:?}");
+            }
+            assert_eq!(vtep.events(), []);
+            let sent = vtep.sent_one(&Frame::new(R, A).bytes());
+            assert_eq!((sent.vni(), sent.dst_port), (701, 9999));
+            let spoofed = in_vni(VNI, THIRD, &frame);
+            assert_eq!(vtep.on_underlay(&spoofed), Verdict::Drop(DropReason::SourceMacStatic));
+        }
+    }
+}
+
+/// Of two underlay groups on a flood list, packets to the first were foreign.
+#[test]
+fn every_group_of_a_list_is_ours() {
+    let mut vtep = Vtep::vxlan(Profile::Rfc);
+    let other = IpAddr::V4(Ipv4Addr::new(239, 9, 9, 9));
+    let to = |dst| Packet { dst, ..Packet::from_r_to_a() }.bytes();
+    for group in [GROUP, other] {
+        vtep.refuses(&to(group), DropReason::OuterDestinationForeign);
+        vtep.flood_to(group);
+    }
+    for group in [GROUP, other] {
+        assert!(matches!(vtep.on_underlay(&to(group)), Verdict::Flood(_)));
+    }
+    vtep.command(Command::FloodRemove { bridge: BridgeId(0), remote: Remote::at(other) });
+    vtep.refuses(&to(other), DropReason::OuterDestinationForeign);
+    assert!(matches!(vtep.on_underlay(&to(GROUP)), Verdict::Flood(_)));
+}
+
+fn flood_from_port_0(vtep: &mut Vtep) -> Flood {
+    match vtep.on_port(0, &Frame::new(world::BROADCAST, A).bytes()) {
+        Verdict::Flood(flood) => flood,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A flood went on at a port that had become another bridge's meanwhile, and at its neighbours there.
+#[test]
+fn a_flood_does_not_follow_a_port_into_another_bridge() {
+    for before in [0, 1] {
+        let mut vtep = Vtep::vxlan(Profile::Rfc);
+        let config = PortConfig::new(BridgeId(0));
+        vtep.command(Command::AddPort { id: PortId(3), config });
+        let flood = flood_from_port_0(&mut vtep);
+        let mut cursor = Cursor::new();
+        for _ in 0..before {
+            assert!(matches!(vtep.engine.next_copy(&flood, &mut cursor), Some(Ok(Verdict::Deliver(_)))));
+        }
+        for port in [1, 3] {
+            vtep.command(Command::RemovePort { id: PortId(port) });
+            vtep.command(Command::AddPort { id: PortId(port), config: PortConfig::new(BridgeId(1)) });
+        }
+        assert_eq!(vtep.engine.next_copy(&flood, &mut cursor), Some(Err(RewriteError::StaleHandle)));
+        assert_eq!(vtep.engine.next_copy(&flood, &mut cursor), None);
+    }
+}
+
+/// The same with flood lists, whose members share one pool.
+#[test]
+fn a_flood_does_not_follow_a_member_into_another_list() {
+    let (bridge, other) = (BridgeId(0), BridgeId(1));
+    let group = mac(world::MULTICAST);
+    let removals = [
+        Command::FloodRemove { bridge, remote: Remote::at(THIRD) },
+        Command::FdbDelete { bridge, mac: MacAddr::ZERO, remote: None },
+    ];
+    for removal in removals {
+        let mut vtep = Vtep::vxlan(Profile::Rfc);
+        vtep.flood_to(REMOTE);
+        vtep.flood_to(THIRD);
+        let flood = flood_from_port_0(&mut vtep);
+        let mut cursor = Cursor::new();
+        for _ in 0..2 {
+            assert!(matches!(vtep.engine.next_copy(&flood, &mut cursor), Some(Ok(_))));
+        }
+        vtep.command(removal);
+        flood_add(&mut vtep, 1, with_vni(GROUP, 777));
+        assert_eq!(vtep.engine.next_copy(&flood, &mut cursor), Some(Err(RewriteError::StaleHandle)));
+    }
+
+    let flush = Flush { bridge: Some(bridge), owners: Owners::STATIC, place: None };
+    let removals = [
+        Command::FdbDelete { bridge, mac: group, remote: None },
+        Command::FdbDelete { bridge, mac: group, remote: Some(Remote::at(REMOTE)) },
+        Command::Flush(flush),
+        Command::Flush(Flush { bridge: None, ..flush }),
+    ];
+    for removal in removals {
+        let mut vtep = Vtep::vxlan(Profile::Rfc);
+        vtep.command(Command::FdbAppend { bridge, mac: group, remote: Remote::at(REMOTE) });
+        let verdict = vtep.on_port(0, &Frame::new(world::MULTICAST, A).bytes());
+        let Verdict::Flood(flood) = verdict else { panic!("{verdict:?}") };
+        vtep.command(removal);
+        // It takes the list that was given back.
+        vtep.command(Command::FdbAppend { bridge: other, mac: group, remote: with_vni(THIRD, 777) });
+        let mut cursor = Cursor::new();
+        assert_eq!(vtep.engine.next_copy(&flood, &mut cursor), Some(Err(RewriteError::StaleHandle)), "{removal:?}");
+    }
+}
+
+fn refused(vtep: &mut Vtep, command: Command, error: CommandError) {
+    let before = vtep.engine.digest();
+    assert_eq!(vtep.try_command(command), Err(error), "{command:?}");
+    assert_eq!(vtep.engine.digest(), before, "{command:?} was refused and changed something");
+}
+
+/// Configured endpoints were those that commands had ever named: a refused one was enough, and so was one whose entry or
+/// flood list had long been removed.
+#[test]
+fn an_endpoint_is_configured_as_long_as_something_names_it() {
+    let mut vtep = Vtep::with(Profile::Rfc, Encapsulation::Vxlan, |s| s.bridge.admission = Admission::Configured);
+    let bridge = BridgeId(0);
+    let stranger = in_vni(VNI, THIRD, &Frame::new(A, R));
+    let place = Place::Remote(Remote::at(THIRD));
+    let add = Command::FdbAdd { bridge, mac: mac(B), place, owner: Owner::Static, sticky: false };
+    let host = Command::FdbAdd { bridge, mac: mac(B), place: Place::Host, owner: Owner::Static, sticky: false };
+    let delete = Command::FdbDelete { bridge, mac: mac(B), remote: None };
+    let move_away =
+        Command::FdbReplace { bridge, mac: mac(B), place: Place::Host, owner: Owner::Static, sticky: false };
+    let statics = Flush { bridge: None, place: None, owners: Owners::STATIC };
+    let flood = [
+        Command::FloodAdd { bridge, remote: Remote::at(THIRD) },
+        Command::FloodRemove { bridge, remote: Remote::at(THIRD) },
+    ];
+    let config = EndpointConfig { split_horizon: 7, ..EndpointConfig::default() };
+    let address = Remote::at(THIRD).resolve(vtep.engine.bridge_config(bridge).unwrap());
+    let endpoint = [Command::SetEndpoint { address, config }, Command::RemoveEndpoint { address }];
+
+    vtep.command(host);
+    refused(&mut vtep, add, CommandError::Exists);
+    vtep.refuses(&stranger, DropReason::UnknownEndpoint);
+    vtep.command(delete);
+    for [name, forget] in [[add, delete], [add, move_away], [add, Command::Flush(statics)], flood, endpoint] {
+        vtep.command(name);
+        assert!(matches!(vtep.on_underlay(&stranger), Verdict::Flood(_)), "{name:?}");
+        vtep.command(forget);
+        vtep.refuses(&stranger, DropReason::UnknownEndpoint);
+        // One way to forget leaves an entry for the host.
+        let _ = vtep.try_command(delete);
+    }
+}
+
+/// An endpoint that was added by itself lost its configuration when a flood list let go of it.
+#[test]
+fn a_flood_list_does_not_take_a_configured_endpoint_away() {
+    let mut vtep = Vtep::vxlan(Profile::Rfc);
+    let address = Remote::at(THIRD).resolve(vtep.engine.bridge_config(BridgeId(0)).unwrap());
+    let config = EndpointConfig { split_horizon: 7, ..EndpointConfig::default() };
+    vtep.command(Command::SetEndpoint { address, config });
+    vtep.flood_to(THIRD);
+    vtep.command(Command::FloodRemove { bridge: BridgeId(0), remote: Remote::at(THIRD) });
+    for _ in 0..100 {
+        vtep.engine.tick(vtep.now);
+    }
+    let id = vtep.engine.endpoints().find(&address).expect("still there");
+    assert_eq!(*vtep.engine.endpoints().get(id).unwrap().config(), config);
+}
+
+/// Entries that came and went left their endpoints behind until there was no place for another.
+#[test]
+fn endpoints_of_removed_entries_make_room() {
+    let mut vtep = Vtep::vxlan(Profile::Rfc);
+    let bridge = BridgeId(0);
+    for last in 1..=200 {
+        let place = Place::Remote(Remote::at(IpAddr::V4(Ipv4Addr::new(198, 51, 100, last))));
+        vtep.command(Command::FdbAdd { bridge, mac: mac(R), place, owner: Owner::Controller, sticky: false });
+        vtep.command(Command::FdbDelete { bridge, mac: mac(R), remote: None });
+    }
+}
+
+/// A command that failed halfway left an endpoint behind.
+#[test]
+fn refused_commands_change_nothing() {
+    let config = Config { when_full: WhenFull::Refuse, ..Config::new(Profile::Rfc, [1, 2]) };
+    let mut memory = Storage::<1, 2, 2, 8, 8, 8>::new();
+    let mut engine = Engine::new(memory.memory(), &config);
+    let (bridge, now) = (BridgeId(0), Instant::ZERO);
+    let bridge_config = Profile::Rfc.bridge(Encapsulation::Vxlan, Vni::truncating(VNI));
+    engine.command(now, &Command::SetUnderlay { id: UnderlayId(0), config: UnderlayConfig::new(LOCAL) }).unwrap();
+    engine.command(now, &Command::AddBridge { id: bridge, config: bridge_config }).unwrap();
+    for last in 0..4 {
+        let mac = mac([2, 0, 0, 0, 0, last]);
+        let add = Command::FdbAdd { bridge, mac, place: Place::Host, owner: Owner::Static, sticky: false };
+        engine.command(now, &add).unwrap();
+    }
+    let (station, remote) = (mac(R), Remote::at(REMOTE));
+    let place = Place::Remote(remote);
+    for command in [
+        Command::FdbAppend { bridge, mac: mac(world::MULTICAST), remote },
+        Command::FdbAdd { bridge, mac: station, place, owner: Owner::Static, sticky: false },
+        Command::FdbReplace { bridge, mac: station, place, owner: Owner::Static, sticky: false },
+        Command::Learn { bridge, mac: station, place },
+    ] {
+        let before = engine.digest();
+        assert_eq!(engine.command(now, &command), Err(CommandError::FdbFull), "{command:?}");
+        assert_eq!((engine.digest(), engine.endpoints().len()), (before, 0), "{command:?}");
+    }
+}
+
+/// An underlay took a TTL of 0, or the address of an endpoint as its own, and its endpoints kept their old headers.
+#[test]
+fn an_underlay_that_its_endpoints_cannot_follow_is_refused() {
+    let mut vtep = Vtep::vxlan(Profile::Rfc);
+    vtep.flood_to(REMOTE);
+    let id = UnderlayId(0);
+    let old = *vtep.engine.underlay_config(id).unwrap();
+    let config = UnderlayConfig { ttl: Ttl::Fixed(0), ..old };
+    refused(&mut vtep, Command::SetUnderlay { id, config }, CommandError::BadValue);
+    let config = UnderlayConfig { ipv4: Some(Ipv4Addr::new(192, 0, 2, 2)), ..old };
+    refused(&mut vtep, Command::SetUnderlay { id, config }, CommandError::BadAddress);
+}
+
+/// Entries that a command evicted or found expired went without an event.
+#[test]
+fn commands_tell_what_they_push_out() {
+    let config = Config::new(Profile::Rfc, [1, 2]);
+    let mut memory = Storage::<1, 2, 2, 8, 8, 32>::new();
+    let mut engine = Engine::new(memory.memory(), &config);
+    let (bridge, now) = (BridgeId(0), Instant::ZERO);
+    let bridge_config = Profile::Rfc.bridge(Encapsulation::Vxlan, Vni::truncating(VNI));
+    engine.command(now, &Command::SetUnderlay { id: UnderlayId(0), config: UnderlayConfig::new(LOCAL) }).unwrap();
+    engine.command(now, &Command::AddBridge { id: bridge, config: bridge_config }).unwrap();
+    let place = Place::Remote(Remote::at(REMOTE));
+    for last in 0..4 {
+        let mac = mac([2, 0, 0, 0, 0, last]);
+        engine.command(now, &Command::Learn { bridge, mac, place }).unwrap();
+    }
+    let other = mac(R);
+    for command in [
+        Command::Learn { bridge, mac: mac(A), place },
+        Command::FdbAdd { bridge, mac: other, place: Place::Host, owner: Owner::Static, sticky: false },
+        Command::FdbAppend { bridge, mac: mac(world::MULTICAST), remote: Remote::at(REMOTE) },
+    ] {
+        engine.command(now, &command).unwrap();
+        assert!(matches!(engine.poll_event(), Some(Event::Evicted { .. })), "{command:?}");
+        assert_eq!(engine.poll_event(), None);
+    }
+    // Two learned entries are left.
+    let later = Instant::from_millis(400_000);
+    let flush = Flush { owners: Owners::DYNAMIC | Owners::EVPN, ..Flush::dynamic() };
+    engine.command(later, &Command::Flush(flush)).unwrap();
+    for _ in 0..2 {
+        assert!(matches!(engine.poll_event(), Some(Event::Aged { .. })));
+    }
+    assert_eq!(engine.poll_event(), None);
+}
+
+/// A flush of a remote address without a bridge took one of the endpoints there, whatever port or VNI it named.
+#[test]
+fn a_flush_of_an_address_is_of_all_its_endpoints() {
+    let mut vtep = Vtep::vxlan(Profile::Rfc);
+    let bridge = BridgeId(0);
+    let stations = [mac(R), mac(world::S), mac(B)];
+    for (mac, vni) in stations.into_iter().zip([701, 702, VNI]) {
+        vtep.command(Command::Learn { bridge, mac, place: Place::Remote(with_vni(REMOTE, vni)) });
+    }
+    let flush = |remote| Flush { place: Some(Place::Remote(remote)), ..Flush::dynamic() };
+    assert_eq!(vtep.command(Command::Flush(flush(with_vni(REMOTE, 702)))), Done::Removed(1));
+    assert_eq!(vtep.engine.lookup(bridge, stations[1]), None);
+    assert_eq!(vtep.command(Command::Flush(flush(Remote::at(REMOTE)))), Done::Removed(2));
+    assert_eq!(vtep.engine.fdb().count(), 0);
+    refused(&mut vtep, Command::Flush(flush(Remote::at(THIRD))), CommandError::NoSuchEndpoint);
+}
+
+/// Deleting an entry for a remote address took one for a port.
+#[test]
+fn a_delete_that_names_a_remote_spares_a_port() {
+    let mut vtep = Vtep::vxlan(Profile::Rfc);
+    let bridge = BridgeId(0);
+    let place = Place::Port(PortId(0));
+    vtep.command(Command::FdbAdd { bridge, mac: mac(A), place, owner: Owner::Static, sticky: false });
+    let delete = |remote| Command::FdbDelete { bridge, mac: mac(A), remote };
+    refused(&mut vtep, delete(Some(Remote::at(REMOTE))), CommandError::NotFound);
+    vtep.command(delete(None));
+}
