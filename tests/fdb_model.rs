@@ -1,5 +1,11 @@
 //! The forwarding database against a plain map, through every operation and any clock.
-#![allow(clippy::unwrap_used, clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -137,7 +143,7 @@ fn pause() -> impl Strategy<Value = i64> + Clone {
         2 => -3_000i64..0,
         1 => 0i64..6 * 3_600_000,
         1 => Just(i64::MAX / 4),
-        1 => (16_000_000i64..17_500_000),
+        1 => 16_000_000i64..17_500_000,
     ]
 }
 
