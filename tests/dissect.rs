@@ -12,79 +12,9 @@
 
 mod common;
 
-use std::path::PathBuf;
-use std::process::{Command, Output};
-
-use common::DISSECT;
+use common::dissect::{file, line, lines, pcap, run};
 use common::packet::{arp, ethernet, frame, geneve, ipv4, ipv6, tag, udp, vxlan, with_checksum};
 use vtep::wire::{Layer, Reason};
-
-/// A capture file of this test.
-fn file(name: &str, bytes: &[u8]) -> PathBuf {
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("dissect-{}-{name}", std::process::id()));
-    std::fs::write(&path, bytes).unwrap();
-    path
-}
-
-fn run(arguments: &[&str], files: &[&PathBuf]) -> Output {
-    Command::new(&*DISSECT).args(arguments).args(files).output().unwrap()
-}
-
-/// What is printed of one capture, line by line; it must be sound.
-#[track_caller]
-fn lines(name: &str, capture: &[u8], arguments: &[&str]) -> Vec<String> {
-    let path = file(name, capture);
-    let output = run(arguments, &[&path]);
-    std::fs::remove_file(path).unwrap();
-    assert!(output.status.success(), "{output:?}");
-    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
-    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
-}
-
-/// What is printed of one Ethernet frame.
-#[track_caller]
-fn line(name: &str, frame: &[u8], arguments: &[&str]) -> String {
-    let lines = lines(name, &pcap(1, &[frame]), arguments);
-    assert_eq!(lines.len(), 1);
-    lines[0].clone()
-}
-
-/// A little-endian pcap with microseconds; frame n is captured n seconds and 7 microseconds after 1970.
-fn pcap(link: u32, frames: &[&[u8]]) -> Vec<u8> {
-    let mut capture = Vec::new();
-    for word in [0xa1b2_c3d4, 2 | 4 << 16, 0, 0, 65_535, link] {
-        capture.extend(word.to_le_bytes());
-    }
-    for (second, frame) in (1_u32..).zip(frames) {
-        for word in [second, 7, frame.len() as u32, frame.len() as u32] {
-            capture.extend(word.to_le_bytes());
-        }
-        capture.extend(*frame);
-    }
-    capture
-}
-
-/// A pcapng with a section, an interface (times in 2^-20 s), a block of no use, and enhanced packets.
-fn pcapng(big_endian: bool, link: u16, frames: &[&[u8]]) -> Vec<u8> {
-    let u16 = |value: u16| if big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
-    let u32 = |value: u32| if big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
-    let block = |kind: u32, body: &[u8]| {
-        let padding = vec![0; body.len().next_multiple_of(4) - body.len()];
-        let len = u32((12 + body.len() + padding.len()) as u32);
-        [&u32(kind)[..], &len, body, &padding, &len].concat()
-    };
-    let mut capture = block(0x0a0d_0d0a, &[&u32(0x1a2b_3c4d)[..], &u16(1), &u16(0), &[0xff; 8]].concat());
-    let comment = [&u16(1)[..], &u16(3), b"\xff\xfe\xfd\0"].concat();
-    let resolution = [&u16(9)[..], &u16(1), &[0x80 | 20, 0, 0, 0]].concat();
-    capture.extend(block(1, &[&u16(link)[..], &u16(0), &u32(0), &comment, &resolution].concat()));
-    capture.extend(block(5, &[0; 12]));
-    for (second, frame) in (1_u32..).zip(frames) {
-        let len = u32(frame.len() as u32);
-        let head = [u32(0), u32(0), u32(second << 20), len, len].concat();
-        capture.extend(block(6, &[&head[..], frame].concat()));
-    }
-    capture
-}
 
 #[test]
 fn vxlan_with_group_policy() {
@@ -243,47 +173,6 @@ fn checksums_are_judged_with_verify_only() {
     }
 }
 
-#[test]
-fn every_kind_of_capture_reads_alike() {
-    let packet = ipv4(17, 0, &udp(50_000, 4789, &vxlan(5000, &arp())));
-    let frame = ethernet(0x0800, &packet);
-    let little = pcap(1, &[&frame]);
-    let expected = lines("little", &little, &[]);
-    assert!(expected[0].contains("\"vni\":5000") && expected[0].contains("\"inner\""));
-
-    let swap = |capture: &[u8], magic: u32| {
-        let mut capture = capture.to_vec();
-        capture[..4].copy_from_slice(&magic.to_be_bytes());
-        capture[4..6].reverse();
-        capture[6..8].reverse();
-        capture[8..40].chunks_exact_mut(4).for_each(<[u8]>::reverse);
-        capture
-    };
-    let mut nanos = little.clone();
-    nanos[..4].copy_from_slice(&0xa1b2_3c4d_u32.to_le_bytes());
-    assert_eq!(lines("nanos", &nanos, &[]), expected);
-    assert_eq!(lines("big", &swap(&little, 0xa1b2_c3d4), &[]), expected);
-    assert_eq!(lines("big-nanos", &swap(&little, 0xa1b2_3c4d), &[]), expected);
-    assert_eq!(lines("ng-little", &pcapng(false, 1, &[&frame]), &[]), expected);
-    assert_eq!(lines("ng-big", &pcapng(true, 1, &[&frame]), &[]), expected);
-    // One file may be several of them.
-    let sections = [pcapng(false, 1, &[&frame]), pcapng(true, 1, &[&frame])].concat();
-    assert_eq!(lines("ng-both", &sections, &[])[1], expected[0].replace("\"frame\":1", "\"frame\":2"));
-
-    let mut cooked = vec![0, 0, 0, 1, 0, 6, 2, 0, 0, 0, 0, 0xbb, 0, 0, 0x08, 0x00];
-    cooked.extend(&packet);
-    assert_eq!(lines("sll", &pcap(113, &[&cooked]), &[]), expected);
-    let mut cooked = vec![0x81, 0x00, 0, 0, 0, 0, 0, 3, 0, 1, 0, 6, 2, 0, 0, 0, 0, 0xbb, 0, 0];
-    cooked.extend(tag(7, 0x0800, &packet));
-    assert_eq!(lines("sll2", &pcap(276, &[&cooked]), &[]), expected);
-    for link in [12, 14, 101, 228] {
-        assert_eq!(lines("raw", &pcap(link, &[&packet]), &[]), expected);
-    }
-    let packet = ipv6(17, &udp(50_000, 4789, &vxlan(5000, &arp())));
-    let lines = lines("raw6", &pcap(229, &[&packet]), &[]);
-    assert!(lines[0].contains(r#""src":"2001:db8::1""#) && lines[0].contains("\"inner\""));
-}
-
 /// The first `len` bytes of a frame, captured with a limit.
 fn snapped(frame: &[u8], len: usize) -> Vec<u8> {
     let mut capture = pcap(1, &[&frame[..len]]);
@@ -342,42 +231,6 @@ fn decap_writes_the_innermost_frames_with_their_times() {
 }
 
 #[test]
-fn times_of_pcapng_are_in_the_units_of_their_interface() {
-    let frame = frame(4789, &vxlan(1, &arp()));
-    for big_endian in [false, true] {
-        let input = file("times-in", &pcapng(big_endian, 1, &[&frame, &frame]));
-        let output = file("times-out", &[]);
-        assert!(run(&["--decap", output.to_str().unwrap()], &[&input]).status.success());
-        let written = std::fs::read(&output).unwrap();
-        let record = |second: u8| [second, 0, 0, 0, 0, 0, 0, 0, 42, 0, 0, 0];
-        assert_eq!((written[24..36].to_vec(), written[82..94].to_vec()), (record(1).into(), record(2).into()));
-        std::fs::remove_file(input).unwrap();
-        std::fs::remove_file(output).unwrap();
-    }
-}
-
-#[test]
-fn pcapng_packets_without_a_length_of_their_own_end_at_the_limit_or_before_the_padding() {
-    let whole = frame(4789, &vxlan(1, &[&arp()[..], &[0]].concat()));
-    assert_eq!(whole.len() % 4, 1);
-    let capture = |limit: u32| {
-        let mut capture = pcapng(false, 1, &[]);
-        // The interface description is the second block, behind a section header of 28 bytes.
-        capture[28 + 12..28 + 16].copy_from_slice(&limit.to_le_bytes());
-        let data = &whole[..whole.len().min(limit as usize)];
-        let padded = data.len().next_multiple_of(4);
-        let len = (16 + padded as u32).to_le_bytes();
-        let words = [3_u32.to_le_bytes(), len, (whole.len() as u32).to_le_bytes()].concat();
-        capture.extend([&words[..], data, &vec![0xa5; padded - data.len()], &len].concat());
-        capture
-    };
-    let expected = line("simple", &whole, &[]);
-    assert_eq!(lines("simple", &capture(65_535), &[]), [&*expected]);
-    let truncated = expected.replace(r#"{"frame":1,"#, r#"{"frame":1,"truncated":true,"#);
-    assert_eq!(lines("simple-snapped", &capture(66), &[]), [truncated]);
-}
-
-#[test]
 fn several_files_are_named() {
     let [first, second] = ["first", "second"].map(|name| file(name, &pcap(1, &[&arp()])));
     let output = run(&[], &[&first, &second]);
@@ -386,61 +239,6 @@ fn several_files_are_named() {
     for path in [first, second] {
         std::fs::remove_file(path).unwrap();
     }
-}
-
-#[test]
-fn a_broken_capture_prints_what_was_readable_and_ends_with_2() {
-    let frame = frame(4789, &vxlan(5000, &arp()));
-    for (name, capture, header) in [
-        ("cut.pcap", pcap(1, &[&frame, &frame]), 24),
-        ("cut.pcapng", pcapng(false, 1, &[&frame, &frame]), 28),
-        ("cut-big.pcapng", pcapng(true, 1, &[&frame, &frame]), 28),
-    ] {
-        let whole = lines(name, &capture, &[]);
-        let mut most = 0;
-        for len in 0..capture.len() {
-            let path = file(name, &capture[..len]);
-            let output = run(&[], &[&path]);
-            let text = String::from_utf8(output.stdout).unwrap();
-            let printed: Vec<_> = text.lines().collect();
-            assert!(printed.len() >= most && printed.len() < 2 && whole[..printed.len()] == printed);
-            most = printed.len();
-            // A capture may end between two records, but not before its header is complete.
-            let message = String::from_utf8(output.stderr).unwrap();
-            match output.status.code() {
-                Some(0) => assert!(len >= header && message.is_empty(), "{name}, {len} bytes"),
-                Some(2) => assert!(message.contains(name), "{name}, {len} bytes: {message}"),
-                code => panic!("{name}, {len} bytes: {code:?} {message}"),
-            }
-            std::fs::remove_file(path).unwrap();
-        }
-        assert_eq!(most, 1);
-    }
-}
-
-#[test]
-fn what_is_no_capture_is_said_so() {
-    let mut huge = pcap(1, &[&arp()]);
-    huge[32..36].copy_from_slice(&u32::MAX.to_le_bytes());
-    let mut trailer = pcapng(false, 1, &[&arp()]);
-    let end = trailer.len() - 4;
-    trailer[end] ^= 4;
-    for (name, bytes, message) in [
-        ("text", b"hello, world: this is no capture".to_vec(), "neither pcap nor pcapng"),
-        ("empty", Vec::new(), "the file is empty"),
-        ("huge", huge, "claims more than 64 MiB"),
-        ("trailer", trailer, "two lengths differ"),
-        ("radio", pcap(105, &[&arp()]), "link type 105"),
-    ] {
-        let path = file(name, &bytes);
-        let output = run(&[], &[&path]);
-        assert_eq!(output.status.code(), Some(2), "{name}");
-        let text = String::from_utf8(output.stderr).unwrap();
-        assert!(text.contains(message) && text.contains(name), "{text}");
-        std::fs::remove_file(path).unwrap();
-    }
-    let output = run(&[], &[&PathBuf::from("no-such-file.pcap")]);
-    assert_eq!(output.status.code(), Some(2));
 }
 
 #[test]

@@ -10,6 +10,7 @@
     clippy::unwrap_used
 )]
 
+pub(crate) mod dissect;
 pub(crate) mod packet;
 pub(crate) mod world;
 

@@ -88,7 +88,13 @@ impl Word {
 
     #[inline]
     pub(super) const fn destination(self) -> Destination {
-        Destination::from_bits((self.0 >> Self::DESTINATION) as u32)
+        Destination::from_bits(self.destination_bits())
+    }
+
+    /// The destination as [`Destination::to_bits`] gives it.
+    #[inline]
+    pub(super) const fn destination_bits(self) -> u32 {
+        (self.0 >> Self::DESTINATION) as u32
     }
 }
 
@@ -111,19 +117,24 @@ impl Epochs {
     }
 }
 
-/// The key half of a slot: the bridge in the upper 16 bits, the MAC in the lower 48.
-#[inline]
+/// The key half of a slot: the bridge in the upper 16 bits, the MAC in the lower 48, its first octet lowest,
+/// as little-endian machines load it.
+#[inline(always)]
 pub(super) const fn key(bridge: BridgeId, mac: MacAddr) -> u64 {
-    (bridge.0 as u64) << 48 | mac.to_u64()
+    let [a, b, c, d, e, f] = mac.0;
+    let low = u32::from_le_bytes([a, b, c, d]);
+    let high = u16::from_le_bytes([e, f]);
+    (bridge.0 as u64) << 48 | (high as u64) << 32 | low as u64
 }
 
-#[inline]
+#[inline(always)]
 pub(super) const fn key_bridge(key: u64) -> BridgeId {
     BridgeId((key >> 48) as u16)
 }
 
 pub(super) const fn key_mac(key: u64) -> MacAddr {
-    MacAddr::from_u64(key)
+    let [a, b, c, d, e, f, _, _] = key.to_le_bytes();
+    MacAddr([a, b, c, d, e, f])
 }
 
 /// What the table knows of one MAC of one bridge.
@@ -267,7 +278,7 @@ mod tests {
     fn keys_split() {
         let mac = MacAddr([0x02, 0x11, 0x22, 0x33, 0x44, 0x55]);
         let key = key(BridgeId(0xbeef), mac);
-        assert_eq!(key, 0xbeef_0211_2233_4455);
+        assert_eq!(key, 0xbeef_5544_3322_1102);
         assert_eq!((key_bridge(key), key_mac(key)), (BridgeId(0xbeef), mac));
     }
 }

@@ -93,7 +93,7 @@ impl Fdb<'_> {
     /// An entry that says so already is written only when the coarse time (256 ms) has changed. Entries
     /// with another owner than [`Owner::Dynamic`] stay as they are unless `policy` lets them go; local
     /// and sticky ones always stay.
-    #[inline]
+    #[inline(always)]
     pub fn learn(
         &mut self,
         now: Instant,
@@ -107,7 +107,7 @@ impl Fdb<'_> {
     }
 
     /// [`Fdb::learn`] with the first step done. The probe must be of this table.
-    #[inline]
+    #[inline(always)]
     pub fn learn_probe(
         &mut self,
         now: Instant,

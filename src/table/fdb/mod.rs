@@ -28,6 +28,8 @@ mod entry;
 mod learn;
 mod record;
 mod sweep;
+#[cfg(test)]
+mod tests;
 
 use super::cuckoo::{Bucket, Cuckoo, Hash};
 use super::{Ageing, BridgeId, Destination, Instant};
@@ -129,14 +131,14 @@ impl<'a> Fdb<'a> {
 
     /// What the table knows of `mac` in `bridge`. Writes nothing.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn lookup(&self, now: Instant, bridge: BridgeId, mac: MacAddr) -> Option<Entry> {
         self.lookup_probe(now, self.probe(bridge, mac))
     }
 
     /// The first step of a look-up, for [`Fdb::touch`] and [`Fdb::lookup_probe`].
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn probe(&self, bridge: BridgeId, mac: MacAddr) -> Probe {
         let key = key(bridge, mac);
         Probe { key, hash: self.map.hash(key) }
@@ -154,7 +156,7 @@ impl<'a> Fdb<'a> {
 
     /// [`Fdb::lookup`] with the first step done. The probe must be of this table.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn lookup_probe(&self, now: Instant, probe: Probe) -> Option<Entry> {
         let word = Word(self.map.get_hashed(probe.key, probe.hash)?);
         let age = self.clock.age(word, self.clock.since_change(now));

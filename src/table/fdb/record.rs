@@ -3,8 +3,9 @@
 use super::entry::{Epochs, Word, key_bridge};
 use crate::table::{BridgeId, Destination};
 
-/// One bridge's row: ageing, epoch, counts and limit. 28 bytes.
+/// One bridge's row: ageing, epoch, counts and limit. 32 bytes.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(32))]
 pub struct BridgeRecord {
     /// The largest age of a living dynamic entry in coarse units; `u32::MAX` where none ever dies.
     pub(super) limit: u32,
@@ -137,7 +138,11 @@ impl Books<'_> {
 
     #[inline]
     pub(super) fn destination(&self, destination: Destination) -> Option<&DestinationRecord> {
-        let bits = destination.to_bits();
+        self.destination_by_bits(destination.to_bits())
+    }
+
+    #[inline]
+    fn destination_by_bits(&self, bits: u32) -> Option<&DestinationRecord> {
         self.destinations.get((bits >> 16) as usize)?.get((bits & 0xffff) as usize)
     }
 
@@ -154,16 +159,21 @@ impl Books<'_> {
     /// The epochs that a living dynamic entry of this bridge and destination carries.
     #[inline]
     pub(super) fn epochs(&self, bridge: BridgeId, destination: Destination) -> Epochs {
+        self.epochs_by_bits(bridge, destination.to_bits())
+    }
+
+    #[inline]
+    fn epochs_by_bits(&self, bridge: BridgeId, bits: u32) -> Epochs {
         Epochs::new(
             self.bridge(bridge).map_or(0, |record| record.tally.epoch),
-            self.destination(destination).map_or(0, |record| record.tally.epoch),
+            self.destination_by_bits(bits).map_or(0, |record| record.tally.epoch),
         )
     }
 
     /// Whether an epoch flush has made the entry void.
     #[inline]
     pub(super) fn is_void(&self, key: u64, word: Word) -> bool {
-        word.is_dynamic() && word.epochs() != self.epochs(key_bridge(key), word.destination())
+        word.is_dynamic() && word.epochs() != self.epochs_by_bits(key_bridge(key), word.destination_bits())
     }
 
     /// The largest age of a living dynamic entry; nothing lives in a bridge that does not exist.

@@ -1,6 +1,6 @@
 //! The stack of headers as one fixed-size value, stored whole.
 
-use zerocopy::network_endian::{U32, U64};
+use zerocopy::network_endian::{U16, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::wire::Reason;
@@ -21,8 +21,9 @@ pub(super) struct Stack<I> {
 pub(super) struct Ipv4 {
     /// Version, header length, TOS, total length, identification, flags, fragment offset.
     pub(super) first: U64,
-    /// TTL, protocol, checksum.
-    pub(super) second: U32,
+    pub(super) ttl: u8,
+    pub(super) protocol: u8,
+    pub(super) checksum: U16,
     pub(super) addresses: [u8; 8],
 }
 
@@ -38,13 +39,15 @@ pub(super) struct Ipv6 {
 /// The longest option area that is copied without a call.
 pub(super) const SHORT: usize = 32;
 
-/// Stores `link`, `headers` and `options` one after the other at the end of `headroom` and returns their
-/// length, or [`Reason::BufferTooSmall`] with nothing stored.
+/// Stores the first `L` bytes of `link`, `headers` and `options` one after the other at the end of
+/// `headroom` and returns their length, or [`Reason::BufferTooSmall`] with nothing stored.
+///
+/// `W` may be more than `L`, for a store of a handier size: `headers` go over what is too much.
 ///
 /// With `FAST`, `options` are no longer than [`SHORT`]: the caller has looked.
 #[inline(always)]
-pub(super) fn put<const FAST: bool, const L: usize, H>(
-    link: [u8; L],
+pub(super) fn put<const FAST: bool, const L: usize, const W: usize, H>(
+    link: [u8; W],
     headers: H,
     options: &[u8],
     headroom: &mut [u8],
@@ -52,13 +55,17 @@ pub(super) fn put<const FAST: bool, const L: usize, H>(
 where
     H: FromBytes + IntoBytes + Immutable + KnownLayout + Unaligned,
 {
+    const { assert!(L <= W && W <= L + size_of::<H>()) };
+    let len = const { size_of::<H>() + L };
     let before_options = headroom.len().checked_sub(options.len()).ok_or(Reason::BufferTooSmall)?;
     let (front, area) = headroom.split_at_mut_checked(before_options).ok_or(Reason::BufferTooSmall)?;
-    let (front, place) = H::mut_from_suffix(front).map_err(|_| Reason::BufferTooSmall)?;
-    *front.last_chunk_mut().ok_or(Reason::BufferTooSmall)? = link;
+    let start = front.len().checked_sub(len).ok_or(Reason::BufferTooSmall)?;
+    let place = front.get_mut(start..).ok_or(Reason::BufferTooSmall)?;
+    *place.first_chunk_mut().ok_or(Reason::BufferTooSmall)? = link;
+    let (_, place) = H::mut_from_suffix(place).map_err(|_| Reason::BufferTooSmall)?;
     *place = headers;
     copy::<FAST>(area, options);
-    Ok(size_of::<H>().wrapping_add(L).wrapping_add(options.len()))
+    Ok(len.wrapping_add(options.len()))
 }
 
 /// Copies `from` to `to`, which is as long: a short area as its first and last word, which may overlap.

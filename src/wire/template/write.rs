@@ -16,7 +16,8 @@ impl Template {
     ///
     /// The header ends where `headroom` ends, so that a frame behind it in the same buffer follows
     /// directly; the bytes before the header are left alone. Cost: about ten stores, and one pass over the
-    /// payload if the UDP checksum is on and written here.
+    /// payload if the UDP checksum is on and written here. The usual cases are inlined into the caller,
+    /// some kilobytes of code: have one place that calls this.
     ///
     /// # Errors
     ///
@@ -88,18 +89,18 @@ impl Template {
             fields.checksum = self.udp_checksum(fields, payload);
         }
         let written = match (depth, self.shape) {
-            (Depth::Ethernet, Shape::V4Ethernet) => self.put_v4::<FAST, 14>(self.untagged(), fields, headroom),
-            (Depth::Ethernet, Shape::V6Ethernet) => self.put_v6::<FAST, 14>(self.untagged(), fields, headroom),
-            (Depth::Ethernet, Shape::V4Tagged) => self.put_v4::<FAST, 18>(self.link, fields, headroom),
-            (Depth::Ethernet, Shape::V6Tagged) => self.put_v6::<FAST, 18>(self.link, fields, headroom),
+            (Depth::Ethernet, Shape::V4Ethernet) => self.put_v4::<FAST, 14, 16>(self.untagged(), fields, headroom),
+            (Depth::Ethernet, Shape::V6Ethernet) => self.put_v6::<FAST, 14, 16>(self.untagged(), fields, headroom),
+            (Depth::Ethernet, Shape::V4Tagged) => self.put_v4::<FAST, 18, 18>(self.link, fields, headroom),
+            (Depth::Ethernet, Shape::V6Tagged) => self.put_v6::<FAST, 18, 18>(self.link, fields, headroom),
             (Depth::Ethernet, Shape::V4 | Shape::V6) => {
                 return Err(WireError::new(Layer::Ethernet, Reason::Unrepresentable, 0));
             }
             (Depth::Ip, Shape::V4 | Shape::V4Ethernet | Shape::V4Tagged) => {
-                self.put_v4::<FAST, 0>([], fields, headroom)
+                self.put_v4::<FAST, 0, 0>([], fields, headroom)
             }
             (Depth::Ip, Shape::V6 | Shape::V6Ethernet | Shape::V6Tagged) => {
-                self.put_v6::<FAST, 0>([], fields, headroom)
+                self.put_v6::<FAST, 0, 0>([], fields, headroom)
             }
             (Depth::Tunnel, _) => self.put_tunnel::<FAST>(fields, headroom),
         };
@@ -107,9 +108,9 @@ impl Template {
     }
 
     #[inline(always)]
-    fn put_v4<const FAST: bool, const L: usize>(
+    fn put_v4<const FAST: bool, const L: usize, const W: usize>(
         &self,
-        link: [u8; L],
+        link: [u8; W],
         fields: Fields<'_>,
         headroom: &mut [u8],
     ) -> Result<usize, Reason> {
@@ -129,18 +130,17 @@ impl Template {
             .wrapping_add(u32::from(packet.ident))
             .wrapping_add(u32::from(df))
             .wrapping_add(u32::from(packet.ttl) << 8);
-        let checksum = !(sum.wrapping_add(sum.rotate_left(16)) >> 16) & 0xffff;
-        let second = u32::from(packet.ttl) << 24 | u32::from(UDP) << 16 | checksum;
+        let checksum = !((sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16);
         let addresses = self.addresses.first_chunk().copied().unwrap_or_default();
-        let ip = Ipv4 { first: first.into(), second: second.into(), addresses };
+        let ip = Ipv4 { first: first.into(), ttl: packet.ttl, protocol: UDP, checksum: checksum.into(), addresses };
         let headers = Stack { ip, udp: self.udp(fields, udp_len).into(), tunnel: fields.tunnel.into() };
-        stack::put::<FAST, L, _>(link, headers, packet.options, headroom)
+        stack::put::<FAST, L, W, _>(link, headers, packet.options, headroom)
     }
 
     #[inline(always)]
-    fn put_v6<const FAST: bool, const L: usize>(
+    fn put_v6<const FAST: bool, const L: usize, const W: usize>(
         &self,
-        link: [u8; L],
+        link: [u8; W],
         fields: Fields<'_>,
         headroom: &mut [u8],
     ) -> Result<usize, Reason> {
@@ -155,13 +155,13 @@ impl Template {
             | u64::from(packet.ttl);
         let ip = Ipv6 { first: first.into(), addresses: self.addresses };
         let headers = Stack { ip, udp: self.udp(fields, udp_len).into(), tunnel: fields.tunnel.into() };
-        stack::put::<FAST, L, _>(link, headers, packet.options, headroom)
+        stack::put::<FAST, L, W, _>(link, headers, packet.options, headroom)
     }
 
     #[inline(always)]
     fn put_tunnel<const FAST: bool>(&self, fields: Fields<'_>, headroom: &mut [u8]) -> Result<usize, Reason> {
         fields.udp_len(if self.is_ipv6() { 0 } else { IPV4 })?;
-        stack::put::<FAST, 0, _>([], fields.tunnel.to_be_bytes(), fields.packet.options, headroom)
+        stack::put::<FAST, 0, 0, _>([], fields.tunnel.to_be_bytes(), fields.packet.options, headroom)
     }
 
     #[inline(always)]
@@ -187,9 +187,9 @@ impl Template {
         sum.add_bytes(payload.rest).finish_udp()
     }
 
-    /// The first 14 bytes of the link header.
+    /// The 14 bytes of a link header without a tag, and two more: 16 are one load and one store.
     #[inline(always)]
-    fn untagged(&self) -> [u8; 14] {
+    fn untagged(&self) -> [u8; 16] {
         self.link.first_chunk().copied().unwrap_or_default()
     }
 
