@@ -157,7 +157,7 @@ impl<R: BufRead> Capture<R> {
 
     /// What is left of a block of `len` bytes when `head` of them are read, without the length at its end.
     fn block_body(&mut self, len: u32, head: u32, at: u64) -> Result<Vec<u8>, Broken> {
-        if len < head + 4 || !len.is_multiple_of(4) || len > MAX_BLOCK {
+        if len < head + 4 || len & 3 != 0 || len > MAX_BLOCK {
             return Err(Broken::Damaged { at, what: "a block length that cannot be" });
         }
         let mut body = self.bytes(len - head, at, "the block is cut off")?;

@@ -568,7 +568,7 @@ mod tests {
         let mut memory = vec![Bucket::EMPTY; buckets];
         let mut map = Cuckoo::new(&mut memory, seed);
         while map.insert(key(), 1).is_ok() {}
-        map.len() as f64 / map.capacity() as f64
+        f64::from(u32::try_from(map.len()).unwrap()) / f64::from(u32::try_from(map.capacity()).unwrap())
     }
 
     #[test]
