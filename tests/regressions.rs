@@ -17,9 +17,10 @@ use vtep::engine::{
 };
 use vtep::table::fdb::Owners;
 use vtep::table::{
-    Admission, BridgeId, EndpointConfig, Instant, Owner, PortConfig, PortId, UnderlayConfig, UnderlayId, WhenFull,
+    Admission, BridgeId, EndpointConfig, FloodSwitches, Instant, Owner, PortConfig, PortId, UnderlayConfig, UnderlayId,
+    VlanEncap, WhenFull,
 };
-use vtep::wire::{Encapsulation, MacAddr, Ttl, Vni};
+use vtep::wire::{Depth, Encapsulation, MacAddr, Ttl, Vni};
 
 fn with_vni(address: IpAddr, vni: u32) -> Remote {
     Remote { vni: Vni::new(vni), ..Remote::at(address) }
@@ -358,4 +359,31 @@ fn a_delete_that_names_a_remote_spares_a_port() {
     let delete = |remote| Command::FdbDelete { bridge, mac: mac(A), remote };
     refused(&mut vtep, delete(Some(Remote::at(REMOTE))), CommandError::NotFound);
     vtep.command(delete(None));
+}
+
+/// A frame too long for an outer header was edited in place all the same.
+#[test]
+fn a_rewrite_that_fails_leaves_the_frame() {
+    let mut vtep = Vtep::with(Profile::Linux, Encapsulation::Vxlan, |s| s.bridge.vlan_encap = VlanEncap::Strip);
+    vtep.station_at(R, Remote::at(REMOTE));
+    let frame = Frame { body: vec![0x5a; 65_530], ..Frame::arp(R, A) }.vlan(7).bytes();
+    let verdict = vtep.on_port(0, &frame);
+    assert!(matches!(verdict, Verdict::Encapsulate(_)), "{verdict:?}");
+    let buffer = [vec![0xa5; 128], frame].concat();
+    let mut written = buffer.clone();
+    let range = 128..buffer.len();
+    assert_eq!(vtep.engine.rewrite(&verdict, Depth::Ip, &mut written, range), Err(RewriteError::TooLong));
+    assert!(written == buffer, "changed");
+}
+
+/// A group address with a flood list of its own was dropped where unknown groups are not flooded.
+#[test]
+fn a_group_address_with_a_list_is_known() {
+    let bridge = BridgeId(0);
+    let without = |setup: &mut world::Setup| setup.bridge.flood = FloodSwitches::empty();
+    let mut vtep = Vtep::with(Profile::Rfc, Encapsulation::Vxlan, without);
+    let frame = Frame::new(world::MULTICAST, A).bytes();
+    vtep.refuses_from_port(0, &frame, DropReason::MulticastOff);
+    vtep.command(Command::FdbAppend { bridge, mac: mac(world::MULTICAST), remote: Remote::at(REMOTE) });
+    assert_eq!(vtep.sent_one(&frame).ip.dst, REMOTE);
 }

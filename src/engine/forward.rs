@@ -103,7 +103,8 @@ impl Engine<'_> {
         };
         let miss = (config.l2miss && switch == FloodSwitches::UNKNOWN_UNICAST).then_some(frame.inner.dst());
         let decision = Decision { miss, ..decision };
-        if !config.flood.contains(switch) {
+        // A group address with a list of its own is a known destination.
+        if wanted.is_none() && !config.flood.contains(switch) {
             return decision.drop(off);
         }
         decision.with(self.flood(id, bridge, config, source, wanted.or(bridge.flood_list), frame, bytes))

@@ -116,31 +116,29 @@ impl Engine<'_> {
         let start = input.start.checked_add(within.start).ok_or(RewriteError::BadRange)?;
         let end = input.start.checked_add(within.end).ok_or(RewriteError::BadRange)?;
         let frame = buffer.get(start..end).ok_or(RewriteError::BadRange)?;
-        let mut start = start;
+        let mut scratch;
+        let (mut start, mut head) = (start, &[][..]);
         if !plan.edit.is_none() {
             if plan.shared {
                 return Err(RewriteError::SharedFrame);
             }
-            let mut scratch = [0; Edit::MAX_PREFIX];
+            scratch = [0; Edit::MAX_PREFIX];
             let edited = apply(plan.edit, frame, &mut scratch)?;
             let kept = start.checked_add(edited.skip).ok_or(RewriteError::BadRange)?;
             start = kept.checked_sub(edited.head).ok_or(RewriteError::NoRoom)?;
-            // The outer header must fit too before the first byte is written.
-            if start < plan.header_len(depth) {
-                return Err(RewriteError::NoRoom);
-            }
-            plan.check_depth(depth)?;
-            let head = scratch.get(..edited.head).ok_or(RewriteError::BadEdit)?;
-            let place = buffer.get_mut(start..).and_then(|rest| rest.get_mut(..head.len()));
-            place.ok_or(RewriteError::BadRange)?.copy_from_slice(head);
+            head = scratch.get(..edited.head).ok_or(RewriteError::BadEdit)?;
         }
-        let Some((endpoint, packet)) = plan.tunnel else {
-            return Ok(Output { to: plan.to, bytes: start..end });
-        };
-        let (headroom, frame) = buffer.split_at_mut_checked(start).ok_or(RewriteError::BadRange)?;
         let len = end.checked_sub(start).ok_or(RewriteError::BadRange)?;
-        let payload = Payload::whole(frame.get(..len).ok_or(RewriteError::BadRange)?);
-        let written = endpoint.template.write(depth, &packet, headroom, payload).map_err(template_error)?;
+        let (headroom, frame) = buffer.split_at_mut_checked(start).ok_or(RewriteError::BadRange)?;
+        let frame = frame.get_mut(..len).ok_or(RewriteError::BadRange)?;
+        let (edited, rest) = frame.split_at_mut_checked(head.len()).ok_or(RewriteError::BadRange)?;
+        let mut written = 0;
+        if let Some((endpoint, packet)) = plan.tunnel {
+            // It may fail, and the edit may not: so the edit comes last.
+            let payload = Payload { head, rest };
+            written = endpoint.template.write(depth, &packet, headroom, payload).map_err(template_error)?;
+        }
+        edited.copy_from_slice(head);
         Ok(Output { to: plan.to, bytes: start.saturating_sub(written)..end })
     }
 
