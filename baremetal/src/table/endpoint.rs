@@ -17,7 +17,10 @@ pub fn look(endpoints: &Endpoints<'_>) {
         sink((Endpoint::address(endpoint), Endpoint::config(endpoint)));
         sink((Endpoint::is_learned(endpoint), Endpoint::template(endpoint)));
     }
-    sink((Endpoints::find(endpoints, &any()), Endpoints::find_by_ip(endpoints, any(), any())));
+    sink(Endpoints::find(endpoints, &any()));
+    for endpoint in Endpoints::at(endpoints, any(), any()) {
+        sink(endpoint);
+    }
     sink((Endpoints::len(endpoints), Endpoints::is_empty(endpoints), Endpoints::capacity(endpoints)));
     for endpoint in Endpoints::iter(endpoints) {
         sink(endpoint);

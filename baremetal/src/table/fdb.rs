@@ -37,6 +37,7 @@ pub fn look(fdb: &Fdb<'_>) {
     if let Some(entry) = Fdb::lookup(fdb, any(), any(), any()) {
         sink((Entry::destination(entry), Entry::meta(entry), Entry::owner(entry)));
         sink((Entry::sticky(entry), Entry::age(entry)));
+        sink(LearnPolicy::permits(any(), entry));
         sink(write!(Characters, "{entry:?}"));
     }
     let probe = hidden(Fdb::probe(fdb, any(), any()));
