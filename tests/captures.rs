@@ -1,4 +1,4 @@
-//! `dissect` against tshark, frame by frame, over captures that others made.
+//! `dissect` against tshark, frame by frame, over captures that others made; `docs/dissect.md` has the result.
 //!
 //! The folder of captures comes from `VTEP_CAPTURES`; without it, or without tshark, the tests count as
 //! ignored. Both programs are given the same ports. Of every frame that tshark finds well-formed, VNI,
@@ -28,17 +28,17 @@ const PORTS: &[(&str, &[(u16, &str)])] = &[
 /// Frames that tshark finds malformed in a tunnel or in what is around it, and what is wrong with them.
 const FAULTS: &[Fault] = &[
     // Headers without what they announce: templates that a switch puts in front of packets.
-    fault("ovs-tests__geneve-push-pop.pcap", 3..=10, "ipv4", "length-too-long", None),
-    fault("ovs-tests__vxlan-push-pop.pcap", 12..=19, "ipv4", "length-too-long", None),
+    ("ovs-tests__geneve-push-pop.pcap", 3..=10, "ipv4", "length-too-long", None),
+    ("ovs-tests__vxlan-push-pop.pcap", 12..=19, "ipv4", "length-too-long", None),
     // Longer than a length field can say, and therefore read to the end of the frame all the same.
-    fault("tcpdump__bigtcp-ipv4-geneve-ipv4.pcap", 1..=1, "ipv4", "zero-length", Some(5001)),
-    fault("tcpdump__bigtcp-ipv4-geneve-ipv6.pcap", 1..=1, "ipv4", "zero-length", Some(5001)),
-    fault("tcpdump__bigtcp-ipv4-vxlan-ipv4.pcap", 1..=1, "ipv4", "zero-length", Some(5001)),
-    fault("tcpdump__bigtcp-ipv4-vxlan-ipv6.pcap", 1..=1, "ipv4", "zero-length", Some(5001)),
-    fault("tcpdump__bigtcp-ipv6-geneve-ipv4.pcap", 1..=1, "ipv6", "zero-length", Some(5001)),
-    fault("tcpdump__bigtcp-ipv6-geneve-ipv6.pcap", 1..=1, "ipv6", "zero-length", Some(5001)),
-    fault("tcpdump__bigtcp-ipv6-vxlan-ipv4.pcap", 1..=1, "ipv6", "zero-length", Some(5001)),
-    fault("tcpdump__bigtcp-ipv6-vxlan-ipv6.pcap", 1..=1, "ipv6", "zero-length", Some(5001)),
+    ("tcpdump__bigtcp-ipv4-geneve-ipv4.pcap", 1..=1, "ipv4", "zero-length", Some(5001)),
+    ("tcpdump__bigtcp-ipv4-geneve-ipv6.pcap", 1..=1, "ipv4", "zero-length", Some(5001)),
+    ("tcpdump__bigtcp-ipv4-vxlan-ipv4.pcap", 1..=1, "ipv4", "zero-length", Some(5001)),
+    ("tcpdump__bigtcp-ipv4-vxlan-ipv6.pcap", 1..=1, "ipv4", "zero-length", Some(5001)),
+    ("tcpdump__bigtcp-ipv6-geneve-ipv4.pcap", 1..=1, "ipv6", "zero-length", Some(5001)),
+    ("tcpdump__bigtcp-ipv6-geneve-ipv6.pcap", 1..=1, "ipv6", "zero-length", Some(5001)),
+    ("tcpdump__bigtcp-ipv6-vxlan-ipv4.pcap", 1..=1, "ipv6", "zero-length", Some(5001)),
+    ("tcpdump__bigtcp-ipv6-vxlan-ipv6.pcap", 1..=1, "ipv6", "zero-length", Some(5001)),
 ];
 
 /// Frames on which the two are meant to disagree.
@@ -69,24 +69,8 @@ const DIFFERENCES: &[Difference] = &[
     },
 ];
 
-struct Fault {
-    file: &'static str,
-    frames: RangeInclusive<u64>,
-    layer: &'static str,
-    reason: &'static str,
-    /// The VNI that is reported all the same.
-    vni: Option<u64>,
-}
-
-const fn fault(
-    file: &'static str,
-    frames: RangeInclusive<u64>,
-    layer: &'static str,
-    reason: &'static str,
-    vni: Option<u64>,
-) -> Fault {
-    Fault { file, frames, layer, reason, vni }
-}
+/// File, frames, layer, reason, and the VNI that is reported all the same.
+type Fault = (&'static str, RangeInclusive<u64>, &'static str, &'static str, Option<u64>);
 
 /// Frames on which `dissect` says something else than tshark, and why.
 struct Difference {
@@ -99,14 +83,46 @@ struct Difference {
 
 fn main() {
     let arguments = Arguments::from_args();
-    let trials = match captures() {
+    let mut trials = match captures() {
         Ok(files) => files.into_iter().map(|file| Trial::test(name(&file), move || compare(&file))).collect(),
         Err(missing) => {
             let trial = Trial::test(format!("captures agree with tshark ({missing})"), move || Err(missing.into()));
             vec![trial.with_ignored_flag(true)]
         }
     };
+    trials.push(Trial::test("docs/dissect.md has what is meant to differ", documented));
     libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// Whether the tables of the documentation are those above.
+fn documented() -> Result<(), Failed> {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/dissect.md"))?;
+    let mut differences = String::from("| capture | frames | fault named by `dissect` | why |\n|---|---|---|---|\n");
+    for Difference { file, frames, error, why } in DIFFERENCES {
+        let error = error.map_or("none".into(), |(layer, reason)| format!("`{layer}`, `{reason}`"));
+        differences += &format!("| {file} | {} | {error} | {why} |\n", numbers(frames));
+    }
+    let mut faults = String::from("| capture | frames | layer | reason | VNI |\n|---|---|---|---|---|\n");
+    for (file, frames, layer, reason, vni) in FAULTS {
+        let vni = vni.map_or("not reached".into(), |vni| vni.to_string());
+        faults += &format!("| {file} | {} | `{layer}` | `{reason}` | {vni} |\n", numbers(frames));
+    }
+    for (name, table) in [("differences", differences), ("faults", faults)] {
+        let told = text.split_once(&format!("<!-- {name}:begin -->\n"));
+        let told = told.and_then(|(_, rest)| rest.split_once(&format!("<!-- {name}:end -->")));
+        if told.is_none_or(|(told, _)| told != table) {
+            return Err(format!("put this between the markers of {name} in docs/dissect.md:\n\n{table}").into());
+        }
+    }
+    Ok(())
+}
+
+fn numbers(frames: &RangeInclusive<u64>) -> String {
+    if frames.start() == frames.end() {
+        frames.start().to_string()
+    } else {
+        format!("{frames:?}").replace("..=", " to ")
+    }
 }
 
 /// The captures to read, or what is missing to read them.
@@ -153,10 +169,9 @@ fn judge(name: &str, frame: u64, ours: &Value, theirs: &Value, ports: &BTreeMap<
     let seen = View::of_dissect(ours);
     let here = |file: &str, frames: &RangeInclusive<u64>| file == name && frames.contains(&frame);
 
-    if let Some(fault) = FAULTS.iter().find(|fault| here(fault.file, &fault.frames)) {
-        let vni = ours["tunnels"][0]["vni"].as_u64();
-        let named = error == Some((fault.layer, fault.reason)) && vni == fault.vni;
-        let expected = format!("expected {}, {}, VNI {:?}", fault.layer, fault.reason, fault.vni);
+    if let Some((.., layer, reason, vni)) = FAULTS.iter().find(|(file, frames, ..)| here(file, frames)) {
+        let named = error == Some((layer, reason)) && ours["tunnels"][0]["vni"].as_u64() == *vni;
+        let expected = format!("expected {layer}, {reason}, VNI {vni:?}");
         return if named && malformed { Ok(()) } else { Err(format!("{expected}; tshark: malformed {malformed}")) };
     }
     if let Some(meant) = DIFFERENCES.iter().find(|meant| here(meant.file, &meant.frames)) {

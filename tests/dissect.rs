@@ -12,16 +12,18 @@
 
 mod common;
 
+use std::collections::BTreeSet;
+
 use common::dissect::{file, line, lines, pcap, run};
 use common::packet::{arp, ethernet, frame, geneve, ipv4, ipv6, tag, udp, vxlan, with_checksum};
+use serde_json::Value;
 use vtep::wire::{Layer, Reason};
 
 #[test]
 fn vxlan_with_group_policy() {
     let header = [0x88, 0x48, 0, 100, 0x2d, 0xc6, 0xc1, 0];
-    let tagged = ethernet(0x88a8, &tag(0x6064, 0x8100, &tag(200, 0x86dd, &ipv6(59, &[]))));
     let expected = r#"{"frame":1,"tunnels":[{"kind":"vxlan","src":"192.0.2.1","dst":"192.0.2.2","sport":50000,"dport":4789,"vni":3000001,"flags":"IGDA","policy":100}],"inner":{"src":"02:00:00:00:00:bb","dst":"02:00:00:00:00:aa","vlans":[100,200],"ethertype":"0x86dd"}}"#;
-    assert_eq!(line("gbp", &frame(4789, &[&header[..], &tagged].concat()), &[]), expected);
+    assert_eq!(line("gbp", &frame(4789, &[&header[..], &tagged()].concat()), &[]), expected);
 }
 
 #[test]
@@ -276,6 +278,45 @@ fn help_lists_every_layer_and_reason() {
     let words: Vec<_> = text.split([' ', ',', '\n']).collect();
     assert!(Reason::ALL.iter().all(|reason| words.contains(&reason.name())));
     assert!(Layer::ALL.iter().all(|layer| words.contains(&layer.name())));
+}
+
+#[test]
+fn the_documentation_has_every_key_and_a_true_example() {
+    fn keys(value: &Value, found: &mut BTreeSet<String>) {
+        let inside: Vec<_> = match value {
+            Value::Array(values) => values.iter().collect(),
+            Value::Object(map) => map.values().collect(),
+            _ => Vec::new(),
+        };
+        found.extend(value.as_object().into_iter().flat_map(|map| map.keys().cloned()));
+        inside.into_iter().for_each(|value| keys(value, found));
+    }
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/dissect.md")).unwrap();
+    let policy = frame(4789, &[&[0x88, 0x48, 0, 100, 0x2d, 0xc6, 0xc1, 0][..], &tagged()].concat());
+    let example = line("example", &policy, &[]);
+    assert!(text.contains(&format!("```json\n{example}\n```")), "{example}");
+
+    let options = frame(6081, &geneve(0, 0x6558, 9, &[0, 1, 2, 0], &[]));
+    let next = frame(4790, &[0x0c, 0, 0, 4, 0, 0, 1, 0]);
+    let paths = [("cut", snapped(&policy, 90)), ("whole", pcap(1, &[&options, &next]))];
+    let paths = paths.map(|(name, capture)| file(&format!("keys-{name}"), &capture));
+    let output = run(&[], &paths.each_ref());
+    let mut found = BTreeSet::new();
+    for line in output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        keys(&serde_json::from_slice(line).unwrap(), &mut found);
+    }
+    assert_eq!(found.len(), 26, "{found:?}");
+    for key in found {
+        assert!(text.contains(&format!("`{key}`")), "{key}");
+    }
+    for path in paths {
+        std::fs::remove_file(path).unwrap();
+    }
+}
+
+/// An inner frame with two tags.
+fn tagged() -> Vec<u8> {
+    ethernet(0x88a8, &tag(0x6064, 0x8100, &tag(200, 0x86dd, &ipv6(59, &[]))))
 }
 
 #[test]

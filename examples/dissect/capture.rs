@@ -1,281 +1,265 @@
-//! Reading pcap (both byte orders, micro- and nanoseconds) and pcapng files, record by record.
+//! Reading captures frame by frame: pcap and pcapng, in either byte order.
 //!
-//! A capture that is damaged gives all records before the damage and then one [`Broken`].
+//! `pcap-parser` knows the formats and keeps the buffer. What it leaves to its callers is here: which
+//! interface a packet belongs to, when it was seen, and what to say of a file that cannot be read on.
 
-use std::io::{self, BufRead, Read};
+use std::io::{Cursor, Read};
+use std::time::Duration;
+
+use pcap_parser::nom::{self, Needed};
+use pcap_parser::pcap::{PcapHeader, parse_pcap_frame, parse_pcap_frame_be, parse_pcap_frame_modified};
+use pcap_parser::pcapng::{self, Block, EPB_MAGIC, IDB_MAGIC, InterfaceDescriptionBlock, SHB_MAGIC, SPB_MAGIC};
+use pcap_parser::traits::{PcapNGPacketBlock, PcapReaderIterator};
+use pcap_parser::{PcapBlockOwned, PcapError, create_reader};
+
+/// Bytes that are read at once; a larger record makes the buffer grow.
+const BUFFER: usize = 1 << 17;
 
 /// More bytes than any capture tool puts into one record: a length above it is damage, not data.
-const MAX_BLOCK: u32 = 64 << 20;
+const MAX_RECORD: usize = 64 << 20;
+
+/// The obsolete packet block, the one with packets that `pcap-parser` does not know.
+const OPB_MAGIC: u32 = 2;
 
 /// One captured frame.
 pub struct Record {
     /// Link type as <https://www.tcpdump.org/linktypes.html> numbers them.
     pub link: u32,
-    /// Nanoseconds since 1970.
-    pub nanos: u64,
+    /// Since 1970; 0 where the capture does not say.
+    pub time: Duration,
     /// Bytes the frame had on the wire.
     pub orig_len: u32,
     /// The bytes that were captured.
     pub data: Vec<u8>,
 }
 
-/// Why a file cannot be read on.
-#[derive(Debug)]
-pub enum Broken {
-    /// Reading failed.
-    Io(io::Error),
-    /// It is no capture, or not one of a kind that is read here.
-    NotACapture(&'static str),
-    /// The record or block that starts at byte `at` is wrong.
-    Damaged { at: u64, what: &'static str },
-}
-
-impl std::fmt::Display for Broken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Io(error) => write!(f, "cannot be read: {error}"),
-            Self::NotACapture(what) => write!(f, "not a capture that can be read: {what}"),
-            Self::Damaged { at, what } => write!(f, "broken at byte {at}: {what}"),
-        }
-    }
-}
-
-/// A capture that is being read.
-pub struct Capture<R> {
-    input: R,
-    /// Bytes consumed so far.
-    at: u64,
-    big_endian: bool,
+/// A capture that is being read. A damaged one gives all frames before the damage, and then says what it is.
+pub struct Capture {
+    reader: Box<dyn PcapReaderIterator>,
     format: Format,
 }
 
 enum Format {
-    Pcap { link: u32, nanos: bool },
-    PcapNg { interfaces: Vec<Interface> },
+    Pcap(PcapHeader),
+    PcapNg(Section),
+}
+
+/// What is wrong with the bytes, or how many are missing.
+type Stop = nom::Err<&'static str>;
+
+impl Capture {
+    /// Reads the file header.
+    pub fn open(mut input: impl Read + Send + 'static) -> Result<Self, String> {
+        // The readers want the header in what they read first, and of a pipe that may be less.
+        let mut head = Vec::new();
+        let read = input.by_ref().take(BUFFER as u64).read_to_end(&mut head);
+        read.map_err(|error| format!("cannot be read: {error}"))?;
+        if head.is_empty() {
+            return Err("not a capture: the file is empty".into());
+        }
+        let is_section = head.starts_with(&SHB_MAGIC.to_le_bytes());
+        let reader = create_reader(BUFFER, Cursor::new(head).chain(input));
+        let mut reader = reader.map_err(|error| match error {
+            _ if is_section => "broken at byte 0: a section header that is cut off or cannot be",
+            PcapError::Incomplete(_) => "broken at byte 0: the file header is cut off",
+            _ => "not a capture: neither pcap nor pcapng by its first four bytes",
+        })?;
+        if is_section {
+            return Ok(Self { reader, format: Format::PcapNg(Section::default()) });
+        }
+        match reader.next() {
+            Ok((len, PcapBlockOwned::LegacyHeader(header))) if header.version_major == 2 => {
+                reader.consume(len);
+                Ok(Self { reader, format: Format::Pcap(header) })
+            }
+            _ => Err("not a capture that can be read: a pcap version other than 2".into()),
+        }
+    }
+
+    /// The next frame; `Ok(None)` at the end of a sound file.
+    pub fn next(&mut self) -> Result<Option<Record>, String> {
+        loop {
+            let data = self.reader.data();
+            let have = data.len();
+            let parsed = match &mut self.format {
+                Format::Pcap(header) => record(header, data),
+                Format::PcapNg(section) => section.block(data),
+            };
+            let missing = match parsed {
+                Ok((len, record)) => {
+                    self.reader.consume(len);
+                    if record.is_some() {
+                        return Ok(record);
+                    }
+                    continue;
+                }
+                Err(nom::Err::Incomplete(Needed::Size(missing))) => missing.get(),
+                Err(nom::Err::Incomplete(Needed::Unknown)) => 1,
+                Err(nom::Err::Error(what) | nom::Err::Failure(what)) => return Err(self.broken(what)),
+            };
+            if have + missing > MAX_RECORD {
+                return Err(self.broken("what starts here claims more than 64 MiB"));
+            }
+            self.reader.grow(have + missing);
+            self.reader.refill().map_err(|_| "cannot be read to its end")?;
+            match self.reader.data().len() {
+                0 => return Ok(None),
+                now if now == have => return Err(self.broken("the file ends inside of what starts here")),
+                _ => {}
+            }
+        }
+    }
+
+    fn broken(&self, what: &str) -> String {
+        format!("broken at byte {}: {what}", self.reader.consumed())
+    }
+}
+
+/// A pcap record, and how many bytes it has.
+fn record(header: &PcapHeader, data: &[u8]) -> Result<(usize, Option<Record>), Stop> {
+    let parse = match header {
+        header if header.is_modified_format() => parse_pcap_frame_modified,
+        header if header.is_bigendian() => parse_pcap_frame_be,
+        _ => parse_pcap_frame,
+    };
+    let (rest, frame) = parse(data).map_err(|error| error.map(|_| "a record that cannot be"))?;
+    let unit = if header.is_nanosecond_precision() { 1 } else { 1000 };
+    let record = Record {
+        // The upper bits tell of a frame check sequence, which is padding to us.
+        link: (header.network.0 & 0x03ff_ffff).unsigned_abs(),
+        time: Duration::from_secs(frame.ts_sec.into()) + Duration::from_nanos(u64::from(frame.ts_usec) * unit),
+        orig_len: frame.origlen,
+        data: frame.data.to_vec(),
+    };
+    Ok((data.len() - rest.len(), Some(record)))
+}
+
+/// What holds in a section of a pcapng file.
+#[derive(Default)]
+struct Section {
+    big_endian: bool,
+    interfaces: Vec<Interface>,
+}
+
+impl Section {
+    /// A block, and how many bytes it has. It is read as a whole before `pcap-parser` looks into it, which
+    /// waits for more bytes where a block is too short for what it says.
+    fn block(&mut self, data: &[u8]) -> Result<(usize, Option<Record>), Stop> {
+        if data.starts_with(&SHB_MAGIC.to_le_bytes()) {
+            return self.header(data);
+        }
+        let parse = if self.big_endian { pcapng::parse_unknownblock_be } else { pcapng::parse_unknownblock_le };
+        let (rest, block) = parse(data).map_err(|error| error.map(|_| IMPOSSIBLE_LENGTH))?;
+        lengths(block.block_len1, block.block_len2)?;
+        let len = data.len() - rest.len();
+        let record = match if self.big_endian { block.block_type.swap_bytes() } else { block.block_type } {
+            IDB_MAGIC | SPB_MAGIC | EPB_MAGIC => self.content(&data[..len])?,
+            OPB_MAGIC => self.content(&modernized(&data[..len], self.big_endian))?,
+            // Of no use here, and therefore not looked into.
+            _ => None,
+        };
+        Ok((len, record))
+    }
+
+    /// A section header: from here on its byte order holds, and interfaces are new.
+    fn header(&mut self, data: &[u8]) -> Result<(usize, Option<Record>), Stop> {
+        let (rest, header) = pcapng::parse_sectionheaderblock(data).map_err(|error| {
+            error.map(|error| match error {
+                PcapError::HeaderNotRecognized => "a section header without byte-order magic",
+                _ => IMPOSSIBLE_LENGTH,
+            })
+        })?;
+        lengths(header.block_len1, header.block_len2)?;
+        if header.major_version != 1 {
+            return Err(nom::Err::Error("a section header of a version other than 1"));
+        }
+        *self = Self { big_endian: header.big_endian(), interfaces: Vec::new() };
+        Ok((data.len() - rest.len(), None))
+    }
+
+    fn content(&mut self, block: &[u8]) -> Result<Option<Record>, Stop> {
+        let parse = if self.big_endian { pcapng::parse_block_be } else { pcapng::parse_block_le };
+        match parse(block) {
+            Ok((_, Block::InterfaceDescription(block))) => {
+                self.interfaces.push(Interface::new(&block, self.big_endian));
+                Ok(None)
+            }
+            Ok((_, Block::EnhancedPacket(block))) => {
+                let interface = self.interface(block.if_id)?;
+                let time = interface.time(u64::from(block.ts_high) << 32 | u64::from(block.ts_low));
+                let data = block.packet_data().to_vec();
+                Ok(Some(Record { link: interface.link, time, orig_len: block.origlen, data }))
+            }
+            // Of the first interface, without a time, and its length is to be inferred.
+            Ok((_, Block::SimplePacket(block))) => {
+                let interface = self.interface(0)?;
+                let data = block.data.get(..block.origlen.min(interface.snap_len) as usize).ok_or(TOO_SHORT)?.to_vec();
+                Ok(Some(Record { link: interface.link, time: Duration::ZERO, orig_len: block.origlen, data }))
+            }
+            _ => Err(TOO_SHORT),
+        }
+    }
+
+    fn interface(&self, id: u32) -> Result<&Interface, Stop> {
+        self.interfaces.get(id as usize).ok_or(nom::Err::Error("a packet of an interface that is not described"))
+    }
+}
+
+/// An obsolete packet block as the enhanced one that it would be today: the interface has 16 bits, and a
+/// count of drops stands where the other 16 are now.
+fn modernized(block: &[u8], big_endian: bool) -> Vec<u8> {
+    let mut block = block.to_vec();
+    if big_endian {
+        block[..4].copy_from_slice(&EPB_MAGIC.to_be_bytes());
+        block.copy_within(8..10, 10);
+        block[8..10].fill(0);
+    } else {
+        block[..4].copy_from_slice(&EPB_MAGIC.to_le_bytes());
+        block[10..12].fill(0);
+    }
+    block
+}
+
+const IMPOSSIBLE_LENGTH: &str = "a block length that cannot be";
+const TOO_SHORT: Stop = nom::Err::Error("a block that is too short for what it says");
+
+fn lengths(first: u32, last: u32) -> Result<(), Stop> {
+    match first {
+        _ if first != last => Err(nom::Err::Error("the block's two lengths differ")),
+        _ if first % 4 != 0 => Err(nom::Err::Error(IMPOSSIBLE_LENGTH)),
+        _ => Ok(()),
+    }
 }
 
 struct Interface {
     link: u32,
-    /// 0: no limit.
     snap_len: u32,
     /// Timestamp units in a second.
     units: u64,
-    offset_seconds: u64,
+    offset_seconds: i64,
 }
 
-const SECTION_HEADER: u32 = 0x0a0d_0d0a;
-
-impl<R: BufRead> Capture<R> {
-    /// Reads the file header.
-    pub fn open(input: R) -> Result<Self, Broken> {
-        let mut capture = Self { input, at: 0, big_endian: false, format: Format::PcapNg { interfaces: Vec::new() } };
-        let Some(magic) = capture.word()? else {
-            return Err(Broken::NotACapture("the file is empty"));
+impl Interface {
+    /// `pcap-parser` 0.17 gives no resolution that is a power of two, and reads an offset as little-endian
+    /// in any section.
+    fn new(block: &InterfaceDescriptionBlock<'_>, big_endian: bool) -> Self {
+        let units = match block.if_tsresol {
+            power @ 0x80.. => 1_u64.checked_shl((power & 0x7f).into()),
+            _ => block.ts_resolution(),
         };
-        let (big_endian, nanos) = match magic {
-            [0xa1, 0xb2, 0xc3, 0xd4] => (true, false),
-            [0xd4, 0xc3, 0xb2, 0xa1] => (false, false),
-            [0xa1, 0xb2, 0x3c, 0x4d] => (true, true),
-            [0x4d, 0x3c, 0xb2, 0xa1] => (false, true),
-            _ if u32::from_be_bytes(magic) == SECTION_HEADER => {
-                capture.section_header(0)?;
-                return Ok(capture);
-            }
-            _ => return Err(Broken::NotACapture("neither pcap nor pcapng by its first four bytes")),
-        };
-        capture.big_endian = big_endian;
-        let header = capture.bytes(20, 0, "the file header is cut off")?;
-        if capture.u16(&header, 0) != 2 {
-            return Err(Broken::NotACapture("a pcap version other than 2"));
-        }
-        // The upper bits tell of a frame check sequence, which is padding to us.
-        let link = capture.u32(&header, 16) & 0x03ff_ffff;
-        capture.format = Format::Pcap { link, nanos };
-        Ok(capture)
-    }
-
-    /// The next frame; `Ok(None)` at the end of a sound file.
-    pub fn next(&mut self) -> Result<Option<Record>, Broken> {
-        match self.format {
-            Format::Pcap { link, nanos } => self.next_pcap(link, nanos),
-            Format::PcapNg { .. } => self.next_block(),
+        Self {
+            link: block.linktype.0.unsigned_abs(),
+            // 0 says that there is no limit.
+            snap_len: if block.snaplen == 0 { u32::MAX } else { block.snaplen },
+            units: units.unwrap_or(1_000_000),
+            offset_seconds: if big_endian { block.if_tsoffset.swap_bytes() } else { block.if_tsoffset },
         }
     }
 
-    fn next_pcap(&mut self, link: u32, nanos: bool) -> Result<Option<Record>, Broken> {
-        let at = self.at;
-        let Some(seconds) = self.word()? else { return Ok(None) };
-        let rest = self.bytes(12, at, "the record header is cut off")?;
-        let (fraction, len, orig_len) = (self.u32(&rest, 0), self.u32(&rest, 4), self.u32(&rest, 8));
-        if len > MAX_BLOCK {
-            return Err(Broken::Damaged { at, what: "the record claims more than 64 MiB" });
-        }
-        let data = self.bytes(len, at, "the record is cut off")?;
-        let seconds = self.u32(&seconds, 0);
-        let nanos = u64::from(seconds) * 1_000_000_000 + u64::from(fraction) * if nanos { 1 } else { 1000 };
-        Ok(Some(Record { link, nanos, orig_len, data }))
+    /// What `ticks` of this interface's clock are; 0 for a time before 1970.
+    fn time(&self, ticks: u64) -> Duration {
+        let seconds = (ticks / self.units).checked_add_signed(self.offset_seconds);
+        let nanos = u128::from(ticks % self.units) * 1_000_000_000 / u128::from(self.units);
+        seconds.map_or(Duration::ZERO, |seconds| Duration::new(seconds, nanos as u32))
     }
-
-    fn next_block(&mut self) -> Result<Option<Record>, Broken> {
-        loop {
-            let at = self.at;
-            let Some(kind) = self.word()? else { return Ok(None) };
-            if u32::from_be_bytes(kind) == SECTION_HEADER {
-                self.section_header(at)?;
-                continue;
-            }
-            let len = self.bytes(4, at, "the block header is cut off")?;
-            let body = self.block_body(self.u32(&len, 0), 8, at)?;
-            let record = match self.u32(&kind, 0) {
-                1 => self.interface(&body, at)?,
-                2 => self.packet(&body, at, true)?,
-                3 => self.simple_packet(&body, at)?,
-                6 => self.packet(&body, at, false)?,
-                _ => None,
-            };
-            if record.is_some() {
-                return Ok(record);
-            }
-        }
-    }
-
-    /// A section header, whose type was read: from here on its byte order holds, and interfaces are new.
-    fn section_header(&mut self, at: u64) -> Result<(), Broken> {
-        let start = self.bytes(8, at, "the section header is cut off")?;
-        self.big_endian = match start[4..] {
-            [0x1a, 0x2b, 0x3c, 0x4d] => true,
-            [0x4d, 0x3c, 0x2b, 0x1a] => false,
-            _ => return Err(Broken::Damaged { at, what: "a section header without byte-order magic" }),
-        };
-        let body = self.block_body(self.u32(&start, 0), 12, at)?;
-        if body.len() < 12 || self.u16(&body, 0) != 1 {
-            return Err(Broken::Damaged { at, what: "a section header of a version other than 1" });
-        }
-        self.format = Format::PcapNg { interfaces: Vec::new() };
-        Ok(())
-    }
-
-    /// What is left of a block of `len` bytes when `head` of them are read, without the length at its end.
-    fn block_body(&mut self, len: u32, head: u32, at: u64) -> Result<Vec<u8>, Broken> {
-        if len < head + 4 || len & 3 != 0 || len > MAX_BLOCK {
-            return Err(Broken::Damaged { at, what: "a block length that cannot be" });
-        }
-        let mut body = self.bytes(len - head, at, "the block is cut off")?;
-        let end = body.split_off(body.len() - 4);
-        if self.u32(&end, 0) != len {
-            return Err(Broken::Damaged { at, what: "the block's two lengths differ" });
-        }
-        Ok(body)
-    }
-
-    fn interface(&mut self, body: &[u8], at: u64) -> Result<Option<Record>, Broken> {
-        if body.len() < 8 {
-            return Err(Broken::Damaged { at, what: "an interface description that is too short" });
-        }
-        let mut interface = Interface {
-            link: self.u16(body, 0).into(),
-            snap_len: self.u32(body, 4),
-            units: 1_000_000,
-            offset_seconds: 0,
-        };
-        let mut options = &body[8..];
-        while options.len() >= 4 {
-            let (code, len) = (self.u16(options, 0), usize::from(self.u16(options, 2)));
-            let Some(value) = options.get(4..4 + len) else { break };
-            match (code, value) {
-                (0, _) => break,
-                (9, &[resolution]) => interface.units = units(resolution),
-                (14, value) if len == 8 => interface.offset_seconds = self.u64(value, 0),
-                _ => {}
-            }
-            options = options.get(4 + len.next_multiple_of(4)..).unwrap_or_default();
-        }
-        if let Format::PcapNg { interfaces } = &mut self.format {
-            interfaces.push(interface);
-        }
-        Ok(None)
-    }
-
-    /// An enhanced packet block, or its obsolete ancestor, which has 16-bit interfaces and counts drops.
-    fn packet(&mut self, body: &[u8], at: u64, obsolete: bool) -> Result<Option<Record>, Broken> {
-        if body.len() < 20 {
-            return Err(Broken::Damaged { at, what: "a packet block that is too short" });
-        }
-        let id = if obsolete { self.u16(body, 0).into() } else { self.u32(body, 0) };
-        let interface = self.find(id, at)?;
-        let ticks = u64::from(self.u32(body, 4)) << 32 | u64::from(self.u32(body, 8));
-        let nanos = u128::from(ticks) * 1_000_000_000 / u128::from(interface.units)
-            + u128::from(interface.offset_seconds) * 1_000_000_000;
-        let (len, orig_len) = (self.u32(body, 12) as usize, self.u32(body, 16));
-        let Some(data) = body[20..].get(..len) else {
-            return Err(Broken::Damaged { at, what: "a packet that is longer than its block" });
-        };
-        Ok(Some(Record { link: interface.link, nanos: nanos as u64, orig_len, data: data.to_vec() }))
-    }
-
-    /// A simple packet block: of the first interface, without a time, and its length is to be inferred.
-    fn simple_packet(&mut self, body: &[u8], at: u64) -> Result<Option<Record>, Broken> {
-        let interface = self.find(0, at)?;
-        let Some((head, rest)) = body.split_at_checked(4) else {
-            return Err(Broken::Damaged { at, what: "a packet block that is too short" });
-        };
-        let orig_len = self.u32(head, 0);
-        let limit = if interface.snap_len == 0 { u32::MAX } else { interface.snap_len };
-        let len = orig_len.min(limit) as usize;
-        let Some(data) = rest.get(..len) else {
-            return Err(Broken::Damaged { at, what: "a packet that is longer than its block" });
-        };
-        Ok(Some(Record { link: interface.link, nanos: 0, orig_len, data: data.to_vec() }))
-    }
-
-    fn find(&self, id: u32, at: u64) -> Result<&Interface, Broken> {
-        let Format::PcapNg { interfaces } = &self.format else {
-            return Err(Broken::NotACapture("a pcapng block in a pcap file"));
-        };
-        interfaces
-            .get(id as usize)
-            .ok_or(Broken::Damaged { at, what: "a packet of an interface that is not described" })
-    }
-
-    /// Four bytes, or `None` at the end of the file.
-    fn word(&mut self) -> Result<Option<[u8; 4]>, Broken> {
-        if self.input.fill_buf().map_err(Broken::Io)?.is_empty() {
-            return Ok(None);
-        }
-        let at = self.at;
-        let bytes = self.bytes(4, at, "the file ends inside a header")?;
-        Ok(bytes.try_into().ok())
-    }
-
-    /// The next `len` bytes, which belong to what starts at byte `at`. What is not there is not allocated.
-    fn bytes(&mut self, len: u32, at: u64, what: &'static str) -> Result<Vec<u8>, Broken> {
-        let mut bytes = Vec::new();
-        let read = self.input.by_ref().take(len.into()).read_to_end(&mut bytes).map_err(Broken::Io)?;
-        self.at += read as u64;
-        if read < len as usize { Err(Broken::Damaged { at, what }) } else { Ok(bytes) }
-    }
-
-    fn u16(&self, bytes: &[u8], at: usize) -> u16 {
-        let bytes = [bytes[at], bytes[at + 1]];
-        if self.big_endian { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) }
-    }
-
-    fn u32(&self, bytes: &[u8], at: usize) -> u32 {
-        let (first, second) = (self.u16(bytes, at).into(), self.u16(bytes, at + 2).into());
-        let (high, low): (u32, u32) = if self.big_endian { (first, second) } else { (second, first) };
-        high << 16 | low
-    }
-
-    fn u64(&self, bytes: &[u8], at: usize) -> u64 {
-        let (first, second) = (self.u32(bytes, at).into(), self.u32(bytes, at + 4).into());
-        let (high, low): (u64, u64) = if self.big_endian { (first, second) } else { (second, first) };
-        high << 32 | low
-    }
-}
-
-/// Units in a second, from `if_tsresol`: a negative power of 2 (top bit set) or of 10.
-fn units(resolution: u8) -> u64 {
-    let power = u32::from(resolution & 0x7f);
-    let base: u64 = if resolution & 0x80 == 0 { 10 } else { 2 };
-    base.checked_pow(power).unwrap_or(1_000_000)
 }

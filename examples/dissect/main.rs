@@ -18,11 +18,14 @@ mod frame;
 mod link;
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches, Parser};
+use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
+use pcap_file::{Endianness, PcapError, TsResolution};
 use serde::Serialize;
 use vtep::wire::outer::TunnelPorts;
 use vtep::wire::{Encapsulation, Layer, Reason};
@@ -119,8 +122,8 @@ impl Program {
     /// Prints the frames of one capture; `false` where it cannot be read to its end.
     fn file(&mut self, path: &Path) -> io::Result<bool> {
         let name = path.to_string_lossy();
-        let opened = File::open(path).map_err(capture::Broken::Io);
-        let mut capture = match opened.and_then(|file| Capture::open(BufReader::new(file))) {
+        let opened = File::open(path).map_err(|error| format!("cannot be read: {error}"));
+        let mut capture = match opened.and_then(Capture::open) {
             Ok(capture) => capture,
             Err(broken) => return self.broken(&name, &broken),
         };
@@ -158,7 +161,7 @@ impl Program {
         }
     }
 
-    fn broken(&mut self, name: &str, broken: &capture::Broken) -> io::Result<bool> {
+    fn broken(&mut self, name: &str, broken: &str) -> io::Result<bool> {
         // What was readable comes first, also where both streams go to one terminal.
         self.output.flush()?;
         eprintln!("dissect: {name}: {broken}");
@@ -168,12 +171,15 @@ impl Program {
 
 /// The capture of innermost frames: Ethernet, nanoseconds.
 struct Decap {
-    output: BufWriter<File>,
+    output: PcapWriter<BufWriter<File>>,
     /// Tunnelled packets without an Ethernet header, for which this capture has no place.
     left_out: u64,
 }
 
 impl Decap {
+    /// The longest frame that is written whole; readers take no more.
+    const SNAP_LEN: u32 = 0x4_0000;
+
     fn create(path: &Path, inputs: &[PathBuf]) -> io::Result<Self> {
         let same =
             |input: &PathBuf| path.canonicalize().is_ok_and(|path| input.canonicalize().is_ok_and(|i| i == path));
@@ -181,10 +187,13 @@ impl Decap {
             return Err(io::Error::other(format!("--decap {}: this is one of the captures to read", path.display())));
         }
         let file = File::create(path).map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?;
-        let mut output = BufWriter::new(file);
-        for word in [0xa1b2_3c4d, 2 | 4 << 16, 0, 0, 0x0004_0000, 1_u32] {
-            output.write_all(&word.to_le_bytes())?;
-        }
+        let header = PcapHeader {
+            snaplen: Self::SNAP_LEN,
+            ts_resolution: TsResolution::NanoSecond,
+            endianness: Endianness::Little,
+            ..PcapHeader::default()
+        };
+        let output = PcapWriter::with_header(BufWriter::new(file), header).map_err(unwritten)?;
         Ok(Self { output, left_out: 0 })
     }
 
@@ -193,19 +202,25 @@ impl Decap {
             self.left_out += u64::from(report.inner.is_some());
             return Ok(());
         };
-        let data = &record.data[range.start..range.end.min(record.data.len())];
-        let (seconds, nanos) = (record.nanos / 1_000_000_000, record.nanos % 1_000_000_000);
-        for word in [seconds as u32, nanos as u32, data.len() as u32, range.len() as u32] {
-            self.output.write_all(&word.to_le_bytes())?;
-        }
-        self.output.write_all(data)
+        let end = range.end.min(record.data.len()).min(range.start + Self::SNAP_LEN as usize);
+        // A pcap file ends in 2106.
+        let time = record.time.min(Duration::from_secs(u32::MAX.into()));
+        let packet = PcapPacket::new(time, range.len() as u32, &record.data[range.start..end]);
+        self.output.write_packet(&packet).map(drop).map_err(unwritten)
     }
 
-    fn finish(mut self) -> io::Result<()> {
+    fn finish(self) -> io::Result<()> {
         if self.left_out > 0 {
             eprintln!("dissect: {} tunnelled packets without Ethernet header were not written", self.left_out);
         }
-        self.output.flush()
+        self.output.into_writer().flush()
+    }
+}
+
+fn unwritten(error: PcapError) -> io::Error {
+    match error {
+        PcapError::IoError(error) => error,
+        error => io::Error::other(error),
     }
 }
 

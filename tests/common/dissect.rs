@@ -53,22 +53,57 @@ pub(crate) fn pcap(link: u32, frames: &[&[u8]]) -> Vec<u8> {
 
 /// A pcapng with a section, an interface (times in 2^-20 s), a block of no use, and enhanced packets.
 pub(crate) fn pcapng(big_endian: bool, link: u16, frames: &[&[u8]]) -> Vec<u8> {
-    let u16 = |value: u16| if big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
-    let u32 = |value: u32| if big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
-    let block = |kind: u32, body: &[u8]| {
-        let padding = vec![0; body.len().next_multiple_of(4) - body.len()];
-        let len = u32((12 + body.len() + padding.len()) as u32);
-        [&u32(kind)[..], &len, body, &padding, &len].concat()
-    };
-    let mut capture = block(0x0a0d_0d0a, &[&u32(0x1a2b_3c4d)[..], &u16(1), &u16(0), &[0xff; 8]].concat());
-    let comment = [&u16(1)[..], &u16(3), b"\xff\xfe\xfd\0"].concat();
-    let resolution = [&u16(9)[..], &u16(1), &[0x80 | 20, 0, 0, 0]].concat();
-    capture.extend(block(1, &[&u16(link)[..], &u16(0), &u32(0), &comment, &resolution].concat()));
-    capture.extend(block(5, &[0; 12]));
-    for (second, frame) in (1_u32..).zip(frames) {
-        let len = u32(frame.len() as u32);
-        let head = [u32(0), u32(0), u32(second << 20), len, len].concat();
-        capture.extend(block(6, &[&head[..], frame].concat()));
+    let mut section = Section::new(big_endian);
+    section.interface(link, 0, &[(1, b"\xff\xfe\xfd"), (9, &[0x80 | 20])]);
+    section.block(5, &[0; 12]);
+    for (second, frame) in (1..).zip(frames) {
+        section.enhanced(0, second << 20, frame);
     }
-    capture
+    section.bytes
+}
+
+/// A section of a pcapng file.
+pub(crate) struct Section {
+    big_endian: bool,
+    pub bytes: Vec<u8>,
+}
+
+impl Section {
+    /// The header only.
+    pub(crate) fn new(big_endian: bool) -> Self {
+        let mut section = Self { big_endian, bytes: Vec::new() };
+        let body = [&section.u32(0x1a2b_3c4d)[..], &section.u16(1), &section.u16(0), &[0xff; 8]].concat();
+        section.block(0x0a0d_0d0a, &body);
+        section
+    }
+
+    pub(crate) fn u16(&self, value: u16) -> [u8; 2] {
+        if self.big_endian { value.to_be_bytes() } else { value.to_le_bytes() }
+    }
+
+    pub(crate) fn u32(&self, value: u32) -> [u8; 4] {
+        if self.big_endian { value.to_be_bytes() } else { value.to_le_bytes() }
+    }
+
+    pub(crate) fn block(&mut self, kind: u32, body: &[u8]) {
+        let padding = vec![0; body.len().next_multiple_of(4) - body.len()];
+        let len = self.u32((12 + body.len() + padding.len()) as u32);
+        self.bytes.extend([&self.u32(kind)[..], &len, body, &padding, &len].concat());
+    }
+
+    /// An interface description with options: codes and values.
+    pub(crate) fn interface(&mut self, link: u16, snap_len: u32, options: &[(u16, &[u8])]) {
+        let mut body = [&self.u16(link)[..], &self.u16(0), &self.u32(snap_len)].concat();
+        for (code, value) in options {
+            body.extend([&self.u16(*code)[..], &self.u16(value.len() as u16), value].concat());
+            body.resize(body.len().next_multiple_of(4), 0);
+        }
+        self.block(1, &body);
+    }
+
+    pub(crate) fn enhanced(&mut self, interface: u32, ticks: u64, frame: &[u8]) {
+        let words = [interface, (ticks >> 32) as u32, ticks as u32, frame.len() as u32, frame.len() as u32];
+        let head = words.map(|word| self.u32(word)).concat();
+        self.block(6, &[&head[..], frame].concat());
+    }
 }
