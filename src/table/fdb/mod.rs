@@ -29,6 +29,7 @@ mod learn;
 mod record;
 mod sweep;
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
 mod tests;
 
 use super::cuckoo::{Bucket, Cuckoo, Hash};
