@@ -95,8 +95,8 @@ impl Duration {
     }
 
     /// `units` coarse units.
-    pub(crate) const fn from_coarse(units: u32) -> Self {
-        Self((units as u64) << COARSE_SHIFT)
+    pub(crate) const fn from_coarse(units: u64) -> Self {
+        Self(units << COARSE_SHIFT)
     }
 }
 

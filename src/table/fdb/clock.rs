@@ -61,14 +61,15 @@ impl Clock {
 
     /// Coarse units from the latest change to `now`, which is clamped not to go back.
     #[inline]
-    pub(super) fn since_change(&self, now: Instant) -> u32 {
-        u32::try_from(now.coarse().saturating_sub(self.now)).unwrap_or(u32::MAX)
+    pub(super) fn since_change(&self, now: Instant) -> u64 {
+        now.coarse().saturating_sub(self.now)
     }
 
     /// The age of a dynamic entry, `since_change` units after the latest change.
     #[inline]
-    pub(super) fn age(&self, word: Word, since_change: u32) -> u32 {
-        u32::from(self.stamp().wrapping_sub(word.stamp())).saturating_add(since_change)
+    pub(super) fn age(&self, word: Word, since_change: u64) -> u64 {
+        // No overflow: coarse time has 56 bits.
+        u64::from(self.stamp().wrapping_sub(word.stamp())).wrapping_add(since_change)
     }
 
     /// Whether some age might pass 16 bits by `now` if nothing is done.

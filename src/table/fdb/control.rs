@@ -294,9 +294,9 @@ impl Fdb<'_> {
             self.flush_bridge(bridge);
         }
         let Self { map, books, clock, .. } = self;
-        let new = limit.map_or(u32::MAX, u32::from);
+        let new = limit.map_or(u64::MAX, u64::from);
         let dynamic = books.bridge(bridge).map_or(0, |record| record.tally.counts().dynamic);
-        let rejuvenate = old == u32::MAX && new != old;
+        let rejuvenate = old == u64::MAX && new != old;
         if dynamic != 0 && (rejuvenate || new > old) {
             map.retain(0, usize::MAX, |key, slot| {
                 let word = Word(*slot);

@@ -141,12 +141,12 @@ pub(super) const fn key_mac(key: u64) -> MacAddr {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
     word: Word,
-    elapsed: u32,
+    elapsed: u64,
 }
 
 impl Entry {
     #[inline]
-    pub(super) const fn new(word: Word, elapsed: u32) -> Self {
+    pub(super) const fn new(word: Word, elapsed: u64) -> Self {
         Self { word, elapsed }
     }
 

@@ -201,7 +201,7 @@ impl Fdb<'_> {
             let count = books.destination(other.destination()).map_or(0, |record| record.tally.counts().dynamic);
             let own = other.destination() == word.destination();
             if own || count > newcomer.saturating_add(1) || !word.is_dynamic() {
-                Fate::Evict(u64::from(count) << 32 | u64::from(age))
+                Fate::Evict(u64::from(count) << 32 | age.min(u64::from(u32::MAX)))
             } else {
                 Fate::Keep
             }

@@ -29,6 +29,7 @@ mod learn;
 mod record;
 mod sweep;
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
 mod tests;
 
 use super::cuckoo::{Bucket, Cuckoo, Hash};
@@ -112,7 +113,7 @@ impl<'a> Fdb<'a> {
         let limit = config.ageing.limit().unwrap_or(Some(Ageing::MAX_UNITS));
         let FdbMemory { buckets, bridges, ports, endpoints, groups } = memory;
         let fresh = BridgeRecord {
-            limit: limit.map_or(u32::MAX, u32::from),
+            limit: limit.map_or(u64::MAX, u64::from),
             learns: config.ageing != Ageing::NoLearn,
             ..BridgeRecord::EMPTY
         };
@@ -160,12 +161,13 @@ impl<'a> Fdb<'a> {
     pub fn lookup_probe(&self, now: Instant, probe: Probe) -> Option<Entry> {
         let word = Word(self.map.get_hashed(probe.key, probe.hash)?);
         let age = self.clock.age(word, self.clock.since_change(now));
-        // One well-predicted branch: no short cut between the two tests.
-        if (age > self.books.limit(key_bridge(probe.key))) & word.is_dynamic() {
-            return None;
-        }
-        if self.clock.void && self.books.is_void(probe.key, word) {
-            return None;
+        if word.is_dynamic() {
+            if age > self.books.limit(key_bridge(probe.key)) {
+                return None;
+            }
+            if self.clock.void && self.books.is_void(probe.key, word) {
+                return None;
+            }
         }
         Some(Entry::new(word, age))
     }
@@ -223,14 +225,14 @@ impl<'a> Fdb<'a> {
         self.books.destination(destination).map(|record| record.tally.counts())
     }
 
-    fn state(&self, key: u64, word: Word, age: u32) -> State {
+    fn state(&self, key: u64, word: Word, age: u64) -> State {
         self.books.state(key, word, age)
     }
 }
 
 impl Books<'_> {
     /// What has become of an entry.
-    fn state(&self, key: u64, word: Word, age: u32) -> State {
+    fn state(&self, key: u64, word: Word, age: u64) -> State {
         if !word.is_dynamic() {
             State::Alive
         } else if self.is_void(key, word) {

@@ -7,8 +7,8 @@ use crate::table::{BridgeId, Destination};
 #[derive(Clone, Copy, Debug)]
 #[repr(align(32))]
 pub struct BridgeRecord {
-    /// The largest age of a living dynamic entry in coarse units; `u32::MAX` where none ever dies.
-    pub(super) limit: u32,
+    /// The largest age of a living dynamic entry in coarse units; `u64::MAX` where none ever dies.
+    pub(super) limit: u64,
     pub(super) learns: bool,
     pub(super) tally: Tally,
 }
@@ -19,7 +19,7 @@ impl BridgeRecord {
 
     pub(super) fn words(&self) -> [(u64, u64); 3] {
         let [a, b] = self.tally.words();
-        [(u64::from(self.limit), u64::from(self.learns)), a, b]
+        [(self.limit, u64::from(self.learns)), a, b]
     }
 }
 
@@ -178,7 +178,7 @@ impl Books<'_> {
 
     /// The largest age of a living dynamic entry; nothing lives in a bridge that does not exist.
     #[inline]
-    pub(super) fn limit(&self, bridge: BridgeId) -> u32 {
+    pub(super) fn limit(&self, bridge: BridgeId) -> u64 {
         self.bridge(bridge).map_or(0, |record| record.limit)
     }
 

@@ -38,7 +38,7 @@ impl Fdb<'_> {
             let age = clock.age(word, 0);
             match books.state(key, word, age) {
                 State::Alive => {
-                    if word.is_dynamic() && age > u32::from(Clock::OLD) && books.limit(key_bridge(key)) == u32::MAX {
+                    if word.is_dynamic() && age > u64::from(Clock::OLD) && books.limit(key_bridge(key)) == u64::MAX {
                         *slot = word.stamped(clock.stamp().wrapping_sub(Clock::OLD)).0;
                     }
                     return true;
@@ -88,7 +88,7 @@ impl Fdb<'_> {
     fn tidy_at(&mut self, now: u64) {
         let Self { map, books, clock, .. } = self;
         if !map.is_empty() {
-            let since_change = u32::try_from(now.saturating_sub(clock.now)).unwrap_or(u32::MAX);
+            let since_change = now.saturating_sub(clock.now);
             let oldest = ((now & 0xffff) as u16).wrapping_sub(clock.ceiling);
             map.retain(0, usize::MAX, |key, slot| {
                 let word = Word(*slot);
@@ -97,7 +97,7 @@ impl Fdb<'_> {
                     books.leave(key, word);
                     return false;
                 }
-                if age >= u32::from(clock.ceiling) {
+                if age >= u64::from(clock.ceiling) {
                     *slot = word.stamped(oldest).0;
                 }
                 true
