@@ -1,7 +1,8 @@
 //! The copies of a flood, one by one.
 
+use super::forward::TunnelCopy;
 use super::{Engine, Flood, RewriteError, Switches, Verdict};
-use crate::table::{Bridge, PortId};
+use crate::table::{Bridge, EndpointId, PortId};
 
 /// How far a flood's copies have been handed out. A new cursor is at the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -112,23 +113,21 @@ impl Engine<'_> {
         copy.map(Verdict::Deliver)
     }
 
-    fn copy_to_endpoint(&self, flood: &Flood, bridge: &Bridge, id: crate::table::EndpointId) -> Option<Verdict> {
+    fn copy_to_endpoint(&self, flood: &Flood, bridge: &Bridge, id: EndpointId) -> Option<Verdict> {
         let endpoint = self.endpoints.get(id)?;
         let from_group = flood.from_group;
         if flood.from_endpoint == Some(id) || from_group != 0 && endpoint.config.split_horizon == from_group {
             return None;
         }
         let config = bridge.config.as_ref()?;
-        let copy = self.endpoint_copy(
-            config,
-            id,
-            endpoint,
-            flood.frame,
-            flood.tunnel_len,
-            flood.tunnel_edit,
-            flood.outer,
-            true,
-        );
+        let copy = TunnelCopy {
+            frame: flood.frame,
+            edit: flood.tunnel_edit,
+            len: flood.tunnel_len,
+            outer: flood.outer,
+            shared: true,
+        };
+        let copy = copy.to(id, endpoint, config);
         if copy.is_none() {
             self.counters.count_copy_too_big();
         }

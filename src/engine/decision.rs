@@ -1,8 +1,16 @@
 //! What a step has decided, before it is carried out.
 
 use super::{DropReason, Verdict};
-use crate::table::{BridgeId, EndpointAddress, EndpointId, PortId};
+use crate::table::{Bridge, BridgeConfig, BridgeId, EndpointAddress, EndpointId, PortId};
 use crate::wire::MacAddr;
+
+/// A bridge, looked up once for a packet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Network<'e> {
+    pub(super) id: BridgeId,
+    pub(super) bridge: &'e Bridge,
+    pub(super) config: &'e BridgeConfig,
+}
 
 /// Where a frame came from.
 #[derive(Clone, Copy, Debug)]

@@ -1,12 +1,12 @@
 //! From a frame's destination to a verdict.
 
-use super::decision::{Decision, Source};
+use super::decision::{Decision, Network, Source};
 use super::{
-    BridgeHandle, Deliver, DropReason, Encapsulate, Engine, Flood, OuterFields, Punt, PuntReason, Switches, Verdict,
+    BridgeHandle, Deliver, DropReason, Encapsulate, EndpointHandle, Engine, Flood, OuterFields, Punt, PuntReason,
+    Switches, Verdict,
 };
 use crate::table::{
-    Bridge, BridgeConfig, BridgeId, Destination, Endpoint, EndpointId, FloodSwitches, GroupId, Horizon, Instant,
-    PortId, VlanEncap,
+    BridgeConfig, Destination, Endpoint, EndpointId, FloodSwitches, GroupId, Horizon, Instant, PortId, VlanEncap,
 };
 use crate::wire::edit::{Edit, VlanEdit};
 use crate::wire::{Ecn, EtherType, Inner, Span, TunnelFlags, flow_hash};
@@ -61,20 +61,48 @@ impl Frame {
     }
 }
 
+/// A frame on its way into tunnels, whichever.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TunnelCopy {
+    pub(super) frame: Span,
+    pub(super) edit: Edit,
+    /// Bytes of the frame after the edit.
+    pub(super) len: u32,
+    pub(super) outer: OuterFields,
+    pub(super) shared: bool,
+}
+
+impl TunnelCopy {
+    /// The frame for one endpoint, or `None` if it would pass the underlay's MTU.
+    #[inline]
+    pub(super) fn to(self, id: EndpointId, endpoint: &Endpoint, config: &BridgeConfig) -> Option<Encapsulate> {
+        let Self { frame, edit, len, outer, shared } = self;
+        if len > endpoint.max_frame && !endpoint.may_fragment(outer.df) {
+            return None;
+        }
+        Some(Encapsulate {
+            endpoint: EndpointHandle { id, generation: endpoint.generation },
+            vni: endpoint.address.vni.unwrap_or(config.vni),
+            frame,
+            edit,
+            outer,
+            shared,
+        })
+    }
+}
+
 impl Engine<'_> {
     /// Finds out where a frame goes. `decision` carries what is known so far.
-    #[allow(clippy::too_many_arguments, reason = "all of it is known to both callers and to nobody else")]
     pub(super) fn forward(
         &self,
         now: Instant,
-        id: BridgeId,
-        bridge: &Bridge,
+        network: Network<'_>,
         source: Source,
         frame: &Frame,
         bytes: &[u8],
         decision: Decision,
     ) -> Decision {
-        let Some(config) = &bridge.config else { return decision.drop(DropReason::DestinationGone) };
+        let Network { id, bridge, config } = network;
         let mac = frame.inner.dst();
         if mac.is_reserved() && !self.switches.contains(Switches::FORWARD_RESERVED_MULTICAST) {
             return decision.drop(DropReason::ReservedMulticast);
@@ -107,7 +135,7 @@ impl Engine<'_> {
         if wanted.is_none() && !config.flood.contains(switch) {
             return decision.drop(off);
         }
-        decision.with(self.flood(id, bridge, config, source, wanted.or(bridge.flood_list), frame, bytes))
+        decision.with(self.flood(network, source, wanted.or(bridge.flood_list), frame, bytes))
     }
 
     fn to_port(&self, source: Source, id: PortId, frame: &Frame) -> Verdict {
@@ -143,24 +171,28 @@ impl Engine<'_> {
             Ok(edit) => edit,
             Err(reason) => return Verdict::Drop(reason),
         };
-        let outer = self.outer_fields(frame, bytes);
-        match self.endpoint_copy(config, id, endpoint, frame.span, frame.edited_len(edit), edit, outer, false) {
+        let copy = TunnelCopy {
+            frame: frame.span,
+            edit,
+            len: frame.edited_len(edit),
+            outer: self.outer_fields(frame, bytes),
+            shared: false,
+        };
+        match copy.to(id, endpoint, config) {
             Some(encapsulate) => Verdict::Encapsulate(encapsulate),
             None => Verdict::Drop(DropReason::TooBig),
         }
     }
 
-    #[allow(clippy::too_many_arguments, reason = "as for forward")]
     fn flood(
         &self,
-        id: BridgeId,
-        bridge: &Bridge,
-        config: &BridgeConfig,
+        network: Network<'_>,
         source: Source,
         group: Option<GroupId>,
         frame: &Frame,
         bytes: &[u8],
     ) -> Verdict {
+        let Network { id, bridge, config } = network;
         let (from_port, from_endpoint, from_group) = match source {
             Source::Port(port) => (Some(port), None, 0),
             Source::Endpoint { id, group, .. } => (None, id, group),
@@ -218,33 +250,6 @@ impl Engine<'_> {
             Some(vid) => edit.with_vlan(VlanEdit::PushVlan(vid)),
         };
         Some(Deliver { port, frame, edit, shared })
-    }
-
-    /// The frame, edited to `len` bytes, for one endpoint; `None` if it would pass the underlay's MTU.
-    #[allow(clippy::too_many_arguments, reason = "as for forward")]
-    #[inline]
-    pub(super) fn endpoint_copy(
-        &self,
-        config: &BridgeConfig,
-        id: EndpointId,
-        endpoint: &Endpoint,
-        frame: Span,
-        len: u32,
-        edit: Edit,
-        outer: OuterFields,
-        shared: bool,
-    ) -> Option<Encapsulate> {
-        if len > endpoint.max_frame && !endpoint.may_fragment(outer.df) {
-            return None;
-        }
-        Some(Encapsulate {
-            endpoint: super::EndpointHandle { id, generation: endpoint.generation },
-            vni: endpoint.address.vni.unwrap_or(config.vni),
-            frame,
-            edit,
-            outer,
-            shared,
-        })
     }
 
     /// The outer header's share of the frame.

@@ -11,7 +11,7 @@ impl Engine<'_> {
         let Some(port) = self.port(id) else {
             return Decision::without_bridge(Verdict::Drop(DropReason::UnknownPort));
         };
-        let Some(bridge) = self.bridge(port.bridge) else {
+        let Some(network) = self.network(port.bridge) else {
             return Decision::without_bridge(Verdict::Drop(DropReason::UnknownPort));
         };
         let mut decision = Decision::of_bridge(port.bridge, true, bytes.len());
@@ -30,13 +30,13 @@ impl Engine<'_> {
             Some(vid) if inner.vid() == Some(vid) => 1,
             Some(_) => return decision.drop(DropReason::VlanMismatch),
         };
-        let learns = !matches!(bridge.config.map(|c| c.ageing), Some(Ageing::NoLearn));
-        if station && port.learning && learns {
+        let learns = port.learning && network.config.ageing != Ageing::NoLearn;
+        if station && learns {
             decision.learn = Some(Learn { mac: inner.src(), source: Source::Port(id) });
         } else if self.is_own(now, port.bridge, inner.src(), Some(id)) {
             return decision.drop(DropReason::SourceMacOwn);
         }
         let frame = Frame::new(inner, popped, Span::new(0, decision.bytes));
-        self.forward(now, port.bridge, bridge, Source::Port(id), &frame, bytes, decision)
+        self.forward(now, network, Source::Port(id), &frame, bytes, decision)
     }
 }

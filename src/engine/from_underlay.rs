@@ -2,11 +2,11 @@
 
 use core::net::IpAddr;
 
-use super::decision::{Decision, Learn, Source};
+use super::decision::{Decision, Learn, Network, Source};
 use super::forward::Frame;
 use super::{DropReason, Engine, Form, Punt, PuntReason, Switches, Verdict};
 use crate::table::{
-    Admission, Ageing, Bridge, BridgeConfig, BridgeId, Endpoint, EndpointAddress, EndpointConfig, EndpointId, Instant,
+    Admission, Ageing, Bridge, BridgeConfig, Endpoint, EndpointAddress, EndpointConfig, EndpointId, Instant,
     UnderlayConfig, UnderlayId, VlanDecap,
 };
 use crate::wire::geneve::Rules;
@@ -46,18 +46,17 @@ impl Engine<'_> {
             return refused(DropReason::OuterSourceOwn);
         }
         let tunnel = &outer.tunnel;
-        let Some(bridge_id) = self.vnis.bridge(tunnel.encap, outer.dst_port, tunnel.vni) else {
+        let bridge = self.vnis.bridge(tunnel.encap, outer.dst_port, tunnel.vni);
+        let Some(network) = bridge.and_then(|bridge| self.network(bridge)) else {
             return refused(DropReason::UnknownVni);
         };
-        let Some(bridge) = self.bridge(bridge_id) else { return refused(DropReason::UnknownVni) };
-        let Some(config) = &bridge.config else { return refused(DropReason::UnknownVni) };
-        if !self.is_ours(id, underlay, bridge, outer.dst) {
+        if !self.is_ours(id, underlay, network.bridge, outer.dst) {
             return refused(DropReason::OuterDestinationForeign);
         }
-        if let Err(error) = self.check_tunnel_header(config, &outer, bytes) {
+        if let Err(error) = self.check_tunnel_header(network.config, &outer, bytes) {
             return refused(error.into());
         }
-        self.decide_inner(now, id, bridge_id, bridge, config, &outer, bytes)
+        self.decide_inner(now, id, network, &outer, bytes)
     }
 
     /// The tunnel header's own rules that need the VNI's configuration: reserved bits and options.
@@ -91,17 +90,16 @@ impl Engine<'_> {
         RULES.validate(area, critical).map(|_| ()).map_err(|error| error.shifted(tunnel.options.start))
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the second half of one decision")]
+    /// The second half: a sound tunnel packet for one of our bridges.
     fn decide_inner(
         &self,
         now: Instant,
         underlay: UnderlayId,
-        id: BridgeId,
-        bridge: &Bridge,
-        config: &BridgeConfig,
+        network: Network<'_>,
         outer: &Outer,
         bytes: &[u8],
     ) -> Decision {
+        let Network { id, config, .. } = network;
         let tunnel = &outer.tunnel;
         let payload = tunnel.inner.of(bytes).unwrap_or(&[]);
         let mut decision = Decision::of_bridge(id, false, payload.len());
@@ -115,7 +113,7 @@ impl Engine<'_> {
         let Ok(inner) = Inner::parse_ethernet(payload) else {
             return decision.drop(DropReason::InnerTruncated);
         };
-        let source = match self.admit(underlay, bridge, config, outer) {
+        let source = match self.admit(underlay, network, outer) {
             Ok(source) => source,
             Err(reason) => return decision.drop(reason),
         };
@@ -154,7 +152,7 @@ impl Engine<'_> {
             }
             _ => {}
         }
-        self.forward(now, id, bridge, source, &frame, bytes, decision)
+        self.forward(now, network, source, &frame, bytes, decision)
     }
 
     /// Whether a destination address is ours: a unicast address of the underlay, or a group that the bridge floods to.
@@ -190,13 +188,8 @@ impl Engine<'_> {
     }
 
     /// Who sent a packet, and whether this bridge listens to them.
-    fn admit(
-        &self,
-        underlay: UnderlayId,
-        bridge: &Bridge,
-        config: &BridgeConfig,
-        outer: &Outer,
-    ) -> Result<Source, DropReason> {
+    fn admit(&self, underlay: UnderlayId, network: Network<'_>, outer: &Outer) -> Result<Source, DropReason> {
+        let Network { bridge, config, .. } = network;
         let address = EndpointAddress {
             underlay,
             address: outer.src,

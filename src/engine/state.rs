@@ -1,5 +1,6 @@
 //! The engine: its state, its clock, and what looks at it without changing it.
 
+use super::decision::Network;
 use super::memory::Rest;
 use super::{BridgeCounters, Counters, Event, Events, Memory, Place, PortHandle, Profile, Switches};
 use crate::table::fdb::{Removal, Removed};
@@ -260,6 +261,13 @@ impl<'a> Engine<'a> {
     #[inline]
     pub(super) fn bridge(&self, id: BridgeId) -> Option<&Bridge> {
         self.bridges.get(usize::from(id.0)).filter(|b| b.config.is_some())
+    }
+
+    /// A bridge with its configuration, for one packet.
+    #[inline]
+    pub(super) fn network(&self, id: BridgeId) -> Option<Network<'_>> {
+        let bridge = self.bridges.get(usize::from(id.0))?;
+        Some(Network { id, bridge, config: bridge.config.as_ref()? })
     }
 
     #[inline]
