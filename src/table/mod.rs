@@ -1,8 +1,8 @@
 //! Bounded memory: the forwarding database and what its entries point to.
 //!
-//! Every table borrows slices that the caller provides and never grows. All-zero memory is an empty
-//! table, so that a `static` table costs no flash. Nothing here reads a clock: time is an [`Instant`]
-//! that the caller hands in.
+//! Every table borrows slices that the caller provides and never grows. All-zero buckets and records are an
+//! empty FDB, so that a `static` one costs no flash. Nothing here reads a clock: time is an [`Instant`] that
+//! the caller hands in.
 
 pub mod bridge;
 pub mod cuckoo;
