@@ -6,8 +6,8 @@ use super::{BridgeCounters, Counters, Event, Events, Memory, Place, PortHandle, 
 use crate::table::fdb::{Removal, Removed};
 use crate::table::{
     Ageing, Bridge, BridgeConfig, BridgeId, Destination, Duration, Endpoint, EndpointId, Endpoints, Entry, Fdb,
-    FdbConfig, FloodLists, Instant, Owner, Port, PortConfig, PortId, UnderlayConfig, UnderlayId, UnderlaySlot, VniMap,
-    WhenFull,
+    FdbConfig, FloodLists, GroupId, Instant, Owner, Port, PortConfig, PortId, UnderlayConfig, UnderlayId, UnderlaySlot,
+    VniMap, WhenFull,
 };
 use crate::wire::{MacAddr, PortRange, TunnelPorts};
 
@@ -219,6 +219,11 @@ impl<'a> Engine<'a> {
     /// The endpoints a bridge floods to, in order.
     pub fn flood_list(&self, id: BridgeId) -> impl Iterator<Item = EndpointId> + '_ {
         self.bridge(id).and_then(|b| b.flood_list).into_iter().flat_map(|list| self.flood_lists.iter(list))
+    }
+
+    /// The endpoints behind a group address with a flood list of its own ([`Destination::Group`]), in order.
+    pub fn group(&self, id: GroupId) -> impl Iterator<Item = EndpointId> + '_ {
+        self.flood_lists.iter(id)
     }
 
     /// The FDB's live entries, in the order of their slots.
