@@ -1,0 +1,118 @@
+//! Where packets meet the engine: read a batch, step each packet, carry out the verdict, send what came of it.
+
+use std::io;
+use std::ops::Range;
+
+use vtep::engine::{Cursor, Egress, Engine, Ingress, Input, Verdict};
+use vtep::table::{Instant, PortId};
+use vtep::wire::{Depth, FrameKind};
+
+use super::buffers::{BATCH, Buffers};
+use super::outbox::{HEAD, Outbox};
+use super::tap::Tap;
+use super::{Capture, Daemon};
+use crate::node::Node;
+use crate::setup::UNDERLAY;
+
+impl Daemon<'_> {
+    /// Reads up to a batch of tunnel packets.
+    pub fn read_underlay(&mut self, now: Instant, index: usize) {
+        let Self { node, taps, inboxes, outbox, buffers, capture, counters, .. } = self;
+        let inbox = &mut inboxes[index];
+        let received = inbox.receive(buffers, &mut counters.underlay);
+        for (slot, packet) in received.iter().enumerate() {
+            let payload = Buffers::filled(packet.len);
+            if let Some(capture) = capture {
+                capture.received(&packet.datagram, buffers.get(slot, payload.clone()));
+            }
+            let ingress = Ingress::Underlay { underlay: UNDERLAY, form: vtep::engine::Form::Datagram(packet.datagram) };
+            Hop { node, taps, outbox, capture }.forward(now, ingress, buffers, slot, payload);
+        }
+        outbox.flush(buffers, capture.as_mut());
+    }
+
+    /// Reads up to a batch of frames from a TAP device.
+    pub fn read_tap(&mut self, now: Instant, index: usize) {
+        let Self { node, taps, outbox, buffers, capture, .. } = self;
+        let ingress = Ingress::Port { port: PortId(index as u16), payload: FrameKind::Ethernet };
+        for slot in 0..BATCH {
+            match taps[index].receive(buffers.room(slot)) {
+                Ok(Some(len)) => {
+                    let frame = Buffers::filled(len);
+                    Hop { node, taps, outbox, capture }.forward(now, ingress, buffers, slot, frame);
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    self.lose_tap(now, index, &error);
+                    break;
+                }
+            }
+        }
+        self.outbox.flush(&self.buffers, self.capture.as_mut());
+    }
+}
+
+/// What one packet needs of the daemon.
+struct Hop<'h, 'a> {
+    node: &'h mut Node<'a>,
+    taps: &'h mut [Tap],
+    outbox: &'h mut Outbox,
+    capture: &'h mut Option<Capture>,
+}
+
+impl Hop<'_, '_> {
+    /// Asks the engine about the packet at `range` of a buffer, and does as it says.
+    #[inline]
+    fn forward(&mut self, now: Instant, ingress: Ingress, buffers: &mut Buffers, slot: usize, range: Range<usize>) {
+        let verdict = self.node.step(now, &Input { ingress, bytes: buffers.get(slot, range.clone()) });
+        match &verdict {
+            Verdict::Deliver(_) | Verdict::Encapsulate(_) => {
+                // An error is counted by the engine: the packet is lost, and named.
+                let Ok(output) = self.node.engine().rewrite(&verdict, Depth::Ip, buffers.slot(slot), range) else {
+                    return;
+                };
+                match output.to {
+                    Egress::Port(port) => self.taps[port.index()].send(&[], buffers.get(slot, output.bytes)),
+                    Egress::Underlay(_) => self.outbox.push(buffers, slot, output.bytes),
+                }
+            }
+            Verdict::Flood(flood) => {
+                let mut cursor = Cursor::new();
+                let engine = self.node.engine();
+                while let Some(Ok(copy)) = engine.next_copy(flood, &mut cursor) {
+                    copy_out(engine, &copy, buffers, slot, range.clone(), self.taps, self.outbox);
+                    if self.outbox.is_full() {
+                        self.outbox.flush(buffers, self.capture.as_mut());
+                    }
+                }
+            }
+            // Counted by the engine. There is no host behind this daemon to punt to.
+            _ => {}
+        }
+    }
+}
+
+/// One copy of a flood: the frame's bytes are shared, what stands in front of them is written aside.
+fn copy_out(
+    engine: &Engine<'_>,
+    copy: &Verdict,
+    buffers: &Buffers,
+    slot: usize,
+    range: Range<usize>,
+    taps: &mut [Tap],
+    outbox: &mut Outbox,
+) {
+    let mut head = [0; HEAD];
+    let input = buffers.get(slot, range.clone());
+    let Ok(gather) = engine.rewrite_head(copy, Depth::Ip, input, &mut head) else { return };
+    let (head, rest) = (&head[..gather.head], range.start + gather.rest.start..range.start + gather.rest.end);
+    match gather.to {
+        Egress::Port(port) => taps[port.index()].send(head, buffers.get(slot, rest)),
+        Egress::Underlay(_) => outbox.push_copy(head, slot, rest),
+    }
+}
+
+/// Whether an error only says that there is nothing now.
+pub fn is_idle(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}

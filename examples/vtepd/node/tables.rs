@@ -1,0 +1,110 @@
+//! The memory an engine works in, sized at start.
+
+use vtep::engine::{BridgeCounters, Counters, Event, Memory};
+use vtep::table::fdb::{BridgeRecord, DestinationRecord};
+use vtep::table::{Bridge, Bucket, EndpointSlot, Group, Member, Port, UnderlaySlot};
+
+/// How many of each there is room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// Buckets of four MACs.
+    pub buckets: u32,
+    pub bridges: u16,
+    pub ports: u16,
+    pub endpoints: u16,
+    /// Flood lists: one for each bridge, and some for group addresses.
+    pub groups: u16,
+    /// Members of all flood lists.
+    pub members: u16,
+    pub events: u16,
+}
+
+impl Sizes {
+    /// Room for 65,536 MACs and 4,096 endpoints, which are 2 MiB.
+    pub const fn new(bridges: u16, ports: u16) -> Self {
+        Self {
+            buckets: 16_384,
+            bridges,
+            ports,
+            endpoints: 4_096,
+            groups: bridges.saturating_add(256),
+            members: 8_192,
+            events: 4_096,
+        }
+    }
+}
+
+/// Every table of an engine.
+pub struct Tables {
+    sizes: Sizes,
+    macs: Vec<Bucket>,
+    bridges: Vec<Bridge>,
+    bridge_records: Vec<BridgeRecord>,
+    bridge_counters: Vec<BridgeCounters>,
+    vnis: Vec<Bucket>,
+    ports: Vec<Port>,
+    port_records: Vec<DestinationRecord>,
+    endpoints: Vec<EndpointSlot>,
+    endpoint_records: Vec<DestinationRecord>,
+    addresses: Vec<Bucket>,
+    groups: Vec<Group>,
+    group_records: Vec<DestinationRecord>,
+    members: Vec<Member>,
+    memberships: Vec<Bucket>,
+    underlays: Vec<UnderlaySlot>,
+    events: Vec<Option<Event>>,
+    counters: Counters,
+}
+
+impl Tables {
+    pub fn new(sizes: Sizes) -> Self {
+        let [bridges, ports] = [sizes.bridges, sizes.ports].map(usize::from);
+        let [endpoints, groups, members] = [sizes.endpoints, sizes.groups, sizes.members].map(usize::from);
+        Self {
+            sizes,
+            macs: vec![Bucket::EMPTY; sizes.buckets as usize],
+            bridges: vec![Bridge::EMPTY; bridges],
+            bridge_records: vec![BridgeRecord::EMPTY; bridges],
+            bridge_counters: vec![BridgeCounters::EMPTY; bridges],
+            vnis: vec![Bucket::EMPTY; bridges],
+            ports: vec![Port::EMPTY; ports],
+            port_records: vec![DestinationRecord::EMPTY; ports],
+            endpoints: vec![EndpointSlot::EMPTY; endpoints],
+            endpoint_records: vec![DestinationRecord::EMPTY; endpoints],
+            addresses: vec![Bucket::EMPTY; endpoints],
+            groups: vec![Group::EMPTY; groups],
+            group_records: vec![DestinationRecord::EMPTY; groups],
+            members: vec![Member::EMPTY; members],
+            memberships: vec![Bucket::EMPTY; members],
+            underlays: vec![UnderlaySlot::EMPTY; 1],
+            events: vec![None; usize::from(sizes.events)],
+            counters: Counters::new(),
+        }
+    }
+
+    pub fn sizes(&self) -> Sizes {
+        self.sizes
+    }
+
+    pub fn memory(&mut self) -> Memory<'_> {
+        Memory {
+            macs: &mut self.macs,
+            bridges: &mut self.bridges,
+            bridge_records: &mut self.bridge_records,
+            bridge_counters: &mut self.bridge_counters,
+            vnis: &mut self.vnis,
+            ports: &mut self.ports,
+            port_records: &mut self.port_records,
+            endpoints: &mut self.endpoints,
+            endpoint_records: &mut self.endpoint_records,
+            addresses: &mut self.addresses,
+            groups: &mut self.groups,
+            group_records: &mut self.group_records,
+            members: &mut self.members,
+            memberships: &mut self.memberships,
+            underlays: &mut self.underlays,
+            events: &mut self.events,
+            counters: &mut self.counters,
+        }
+    }
+}
