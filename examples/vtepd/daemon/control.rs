@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream as Blocking;
 use std::path::{Path, PathBuf};
 
@@ -48,8 +49,11 @@ enum State {
         json: bool,
         lost: u64,
     },
-    /// Nothing follows.
+    /// Nothing follows what waits.
     Answered,
+    /// Everything is written; what it may still say is read away, for a connection that is closed over unread bytes
+    /// takes the answer with it.
+    Finished,
 }
 
 impl Control {
@@ -82,6 +86,10 @@ impl Control {
             let token = Token(self.next);
             let interest = Interest::READABLE | Interest::WRITABLE;
             if self.clients.len() >= CLIENTS {
+                // Whoever has the answer has no claim to stay.
+                self.clients.retain(|_, client| client.state != State::Finished);
+            }
+            if self.clients.len() >= CLIENTS {
                 // It may not hear it; that is all there is to do for it.
                 let _ = stream.write_all(b"error: too many clients\n");
             } else if registry.register(&mut stream, token, interest).is_ok() {
@@ -99,12 +107,10 @@ impl Control {
             match client.stream.read(&mut bytes) {
                 Ok(0) if client.state == State::Asking && !client.request.is_empty() => return Some(client.line()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
-                // Whoever has heard the answer, or does not want it.
+                // It has nothing more to say, and still listens to the answer.
+                Ok(0) if client.state == State::Answered => return None,
                 Ok(0) | Err(_) => {
-                    let unheard = client.state == State::Answered && !client.is_done();
-                    if !unheard {
-                        self.clients.remove(&token.0);
-                    }
+                    self.clients.remove(&token.0);
                     return None;
                 }
                 Ok(_) if client.state != State::Asking => {}
@@ -130,9 +136,9 @@ impl Control {
         }
     }
 
-    /// Writes what a client takes, and ends the connection when it has everything.
+    /// Writes what a client takes.
     fn write(&mut self, token: Token) {
-        if self.clients.get_mut(&token.0).is_some_and(|client| client.write().is_err() || client.is_done()) {
+        if self.clients.get_mut(&token.0).is_some_and(|client| client.write().is_err()) {
             self.clients.remove(&token.0);
         }
     }
@@ -192,6 +198,10 @@ impl Client {
     fn write(&mut self) -> io::Result<()> {
         loop {
             if self.out.is_empty() && !self.refill()? {
+                if self.state == State::Answered {
+                    self.state = State::Finished;
+                    self.stream.shutdown(Shutdown::Write)?;
+                }
                 return Ok(());
             }
             match self.stream.write(&self.out) {
@@ -214,10 +224,6 @@ impl Client {
             self.more = None;
         }
         Ok(len != 0)
-    }
-
-    fn is_done(&self) -> bool {
-        self.state == State::Answered && self.out.is_empty() && self.more.is_none()
     }
 }
 

@@ -5,12 +5,12 @@ use std::ops::Range;
 
 use vtep::engine::{Cursor, Egress, Engine, Ingress, Input, Verdict};
 use vtep::table::{Instant, PortId};
-use vtep::wire::{Depth, FrameKind};
+use vtep::wire::{Depth, FrameKind, Span};
 
 use super::buffers::{BATCH, Buffers};
 use super::outbox::{HEAD, Outbox};
 use super::tap::Tap;
-use super::{Capture, Daemon};
+use super::{Capture, Daemon, offload};
 use crate::node::Node;
 use crate::setup::UNDERLAY;
 
@@ -65,6 +65,10 @@ impl Hop<'_, '_> {
     #[inline]
     fn forward(&mut self, now: Instant, ingress: Ingress, buffers: &mut Buffers, slot: usize, range: Range<usize>) {
         let verdict = self.node.step(now, &Input { ingress, bytes: buffers.get(slot, range.clone()) });
+        if let Some(frame) = carried(&verdict).filter(|_| matches!(ingress, Ingress::Underlay { .. })) {
+            let start = range.start + frame.start as usize;
+            offload::complete(&mut buffers.slot(slot)[start..start + frame.len as usize]);
+        }
         match &verdict {
             Verdict::Deliver(_) | Verdict::Encapsulate(_) => {
                 // An error is counted by the engine: the packet is lost, and named.
@@ -89,6 +93,15 @@ impl Hop<'_, '_> {
             // Counted by the engine. There is no host behind this daemon to punt to.
             _ => {}
         }
+    }
+}
+
+/// The frame that goes on, as a part of the input.
+fn carried(verdict: &Verdict) -> Option<Span> {
+    match verdict {
+        Verdict::Deliver(deliver) => Some(deliver.frame),
+        Verdict::Flood(flood) => Some(flood.frame),
+        _ => None,
     }
 }
 

@@ -19,6 +19,7 @@ use vtep::wire::Edit;
 use super::buffers::{BATCH, Buffers};
 use super::capture::Capture;
 use super::counters::Traffic;
+use super::fragment::{HEADER, fragments, too_long};
 
 /// Most bytes in front of what a flood's copies share.
 pub const HEAD: usize = HEADROOM + Edit::MAX_PREFIX;
@@ -35,6 +36,8 @@ pub struct Outbox {
     heads: Vec<u8>,
     /// The underlay's interface: the scope of link-local addresses.
     scope: u32,
+    /// The underlay's MTU.
+    pub mtu: u16,
     pub traffic: Traffic,
     /// Packets the kernel refused, by its reason.
     pub refused: BTreeMap<&'static str, u64>,
@@ -59,12 +62,13 @@ struct Packet {
 
 impl Outbox {
     /// Opens the raw sockets of the address families that are used.
-    pub fn open(ipv4: bool, ipv6: bool) -> io::Result<Self> {
+    pub fn open(ipv4: bool, ipv6: bool, mtu: u16) -> io::Result<Self> {
         Ok(Self {
             v4: ipv4.then(|| Raw::open(Domain::IPV4)).transpose()?,
             v6: ipv6.then(|| Raw::open(Domain::IPV6)).transpose()?,
             heads: Vec::new(),
             scope: 0,
+            mtu,
             traffic: Traffic::default(),
             refused: BTreeMap::new(),
             failing: None,
@@ -90,15 +94,45 @@ impl Outbox {
     /// A packet that stands whole in a buffer.
     #[inline]
     pub fn push(&mut self, buffers: &Buffers, slot: usize, bytes: Range<usize>) {
-        let to = destination(buffers.get(slot, bytes.clone()));
-        self.queue(to, Packet { head: 0..0, slot, rest: bytes });
+        let packet = buffers.get(slot, bytes.clone());
+        let to = destination(packet);
+        match too_long(packet, packet.len(), self.mtu) {
+            None => self.queue(to, Packet { head: 0..0, slot, rest: bytes }),
+            Some(header) => self.push_fragments(to, header, &[], slot, bytes.start + HEADER..bytes.end),
+        }
     }
 
     /// A copy of a flood: a head of its own, and the frame it shares.
     pub fn push_copy(&mut self, head: &[u8], slot: usize, rest: Range<usize>) {
+        let to = destination(head);
+        match too_long(head, head.len() + rest.len(), self.mtu) {
+            None => self.push_with_head(to, &[head], slot, rest),
+            Some(header) => self.push_fragments(to, header, &head[HEADER..], slot, rest),
+        }
+    }
+
+    /// A packet whose payload is `middle` and then `rest`, in pieces.
+    #[cold]
+    fn push_fragments(
+        &mut self,
+        to: Option<IpAddr>,
+        header: [u8; HEADER],
+        middle: &[u8],
+        slot: usize,
+        rest: Range<usize>,
+    ) {
+        let split = middle.len();
+        for (header, part) in fragments(header, split + rest.len(), self.mtu) {
+            let front = &middle[part.start.min(split)..part.end.min(split)];
+            let back = rest.start + part.start.max(split) - split..rest.start + part.end.max(split) - split;
+            self.push_with_head(to, &[&header, front], slot, back);
+        }
+    }
+
+    fn push_with_head(&mut self, to: Option<IpAddr>, head: &[&[u8]], slot: usize, rest: Range<usize>) {
         let start = self.heads.len();
-        self.heads.extend_from_slice(head);
-        self.queue(destination(head), Packet { head: start..self.heads.len(), slot, rest });
+        head.iter().for_each(|piece| self.heads.extend_from_slice(piece));
+        self.queue(to, Packet { head: start..self.heads.len(), slot, rest });
     }
 
     /// Whether it is time to [`flush`](Self::flush).

@@ -11,7 +11,9 @@ use mio::{Interest, Poll, Token};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use tracing::{info, warn};
+use vtep::engine::Profile;
 use vtep::table::{Instant, PortId};
+use vtep::wire::Df;
 
 use super::buffers::Buffers;
 use super::capture::Capture;
@@ -76,7 +78,7 @@ impl<'a> Daemon<'a> {
         register.map_err(|error| error.to_string())?;
         let watch = Watch::open(underlay, tap_mtu, registry).map_err(|error| error.to_string())?;
         let families: Vec<bool> = setup.locals().map(|local| local.is_ipv6()).collect();
-        let outbox = Outbox::open(families.contains(&false), families.contains(&true));
+        let outbox = Outbox::open(families.contains(&false), families.contains(&true), watch.underlay.mtu());
         let outbox = outbox.map_err(|error| privileged("a raw socket", &error))?;
         let mut daemon = Self {
             clock: Clock::start(),
@@ -192,12 +194,11 @@ fn tap_mtu(setup: &Setup, underlay: &Underlay) -> u16 {
     let fits = setup.fitting_mtu(underlay.mtu());
     match setup.mtu {
         Some(mtu) if mtu > fits => {
-            warn!(
-                mtu,
-                fits,
-                underlay = underlay.mtu(),
-                "packets longer than fits will be lost: the underlay cannot carry them"
-            );
+            let fate = match setup.underlay.df {
+                Df::Unset if setup.profile == Profile::Linux && setup.underlay.ipv6.is_none() => "fragmented",
+                _ => "lost",
+            };
+            warn!(mtu, fits, underlay = underlay.mtu(), "the underlay cannot carry packets longer than fits: {fate}");
             mtu
         }
         Some(mtu) => mtu,

@@ -13,15 +13,19 @@ use vtep::table::{Duration, Instant, PortId};
 
 use super::counters::Traffic;
 use super::forward::is_idle;
-use super::{Daemon, tokens};
+use super::{Daemon, offload, tokens};
 
 /// How long to wait before a device that vanished is made anew.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// Bytes of an Ethernet header and a VLAN tag.
+const ETHERNET: usize = 18;
 
 /// A device, or the memory of one that vanished.
 pub struct Tap {
     pub name: String,
     device: Option<SyncDevice>,
+    mtu: u16,
     /// Whether there may be something to read.
     pub ready: bool,
     /// When to try to make it again.
@@ -40,6 +44,7 @@ impl Tap {
         Ok(Self {
             name: name.to_owned(),
             device: Some(device),
+            mtu,
             ready: true,
             retry: None,
             received: traffic,
@@ -72,9 +77,22 @@ impl Tap {
         }
     }
 
-    /// Writes a frame in two pieces. A device that is down or whose queue is full loses it, and counts that.
+    /// Writes a frame in two pieces; more of them if it is a TCP segment that only hardware would send.
     #[inline]
     pub fn send(&mut self, head: &[u8], rest: &[u8]) {
+        let longest = usize::from(self.mtu) + ETHERNET;
+        if rest.len() > longest
+            && head.is_empty()
+            && let Some(segments) = offload::segments(rest, self.mtu)
+        {
+            segments.for_each(|(head, part)| self.write(&head, &rest[part]));
+        } else {
+            self.write(head, rest);
+        }
+    }
+
+    /// A device that is down or whose queue is full loses the frame, and counts that.
+    fn write(&mut self, head: &[u8], rest: &[u8]) {
         let sent = match &self.device {
             Some(device) if head.is_empty() => device.send(rest),
             Some(device) => writev(device.as_fd(), &[IoSlice::new(head), IoSlice::new(rest)]).map_err(io::Error::from),

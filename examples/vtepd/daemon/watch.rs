@@ -67,6 +67,7 @@ impl Daemon<'_> {
         }
         if old.mtu() != new.mtu() && new.interface.is_some() {
             info!(mtu = new.mtu(), "the underlay has another MTU");
+            self.outbox.mtu = new.mtu();
             let command = self.setup.underlay_command(new.mtu());
             if let Err(error) = self.node.command(now, &command) {
                 warn!(%error, "the underlay's MTU was refused");
