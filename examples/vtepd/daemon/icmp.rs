@@ -18,6 +18,15 @@ pub struct Icmp {
     ipv6: bool,
 }
 
+/// What has been complained of on the way to a peer so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Path {
+    /// Its MTU.
+    pub mtu: Option<u32>,
+    /// Whether nobody took a packet at its end.
+    pub unreachable: bool,
+}
+
 /// What was said about a packet to a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Complaint {
@@ -46,18 +55,18 @@ impl Daemon<'_> {
             let read = if icmp.ipv6 { about_v6 } else { about_v4 };
             let Some(complaint) = read(&message[..len], port) else { continue };
             let Complaint { peer, mtu } = complaint;
-            let known = self.paths.insert(peer, mtu);
+            let path = self.paths.entry(peer).or_default();
             match mtu {
                 Some(mtu) => {
                     self.counters.incident("path-mtu");
-                    if known != Some(Some(mtu)) {
+                    if path.mtu.replace(mtu) != Some(mtu) {
                         let fits = self.setup.fitting_mtu(u16::try_from(mtu).unwrap_or(u16::MAX));
                         warn!(%peer, mtu, "the path carries less than the underlay: --mtu {fits} avoids losses there");
                     }
                 }
                 None => {
                     self.counters.incident("unreachable");
-                    if known != Some(None) {
+                    if !std::mem::replace(&mut path.unreachable, true) {
                         warn!(%peer, "nobody takes tunnel packets there");
                     }
                 }

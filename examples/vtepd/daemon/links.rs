@@ -8,8 +8,8 @@ use vtep::engine::{DropReason, Profile};
 use vtep::table::{Admission, Ageing, BridgeConfig, UnderlayConfig};
 use vtep::wire::{Df, Encapsulation, Tos, Ttl};
 
-use super::Daemon;
 use super::counters::Traffic;
+use super::{Daemon, Path};
 use crate::setup::{Setup, UNDERLAY};
 
 /// These devices and, with counters, the underlay they share.
@@ -55,11 +55,13 @@ fn underlay_text(daemon: &Daemon<'_>, out: &mut String) {
     for (name, n) in &daemon.counters.incidents {
         let _ = writeln!(out, "    incident {name} {n}");
     }
-    for (peer, mtu) in &daemon.paths {
-        let _ = match mtu {
-            Some(mtu) => writeln!(out, "    path {peer} mtu {mtu}"),
-            None => writeln!(out, "    path {peer} unreachable"),
-        };
+    for (peer, path) in &daemon.paths {
+        if let Some(mtu) = path.mtu {
+            let _ = writeln!(out, "    path {peer} mtu {mtu}");
+        }
+        if path.unreachable {
+            let _ = writeln!(out, "    path {peer} unreachable");
+        }
     }
 }
 
@@ -98,7 +100,8 @@ fn underlay_json(daemon: &Daemon<'_>) -> Value {
     let map = |counters: &std::collections::BTreeMap<&'static str, u64>| {
         counters.iter().map(|(name, n)| ((*name).to_owned(), json!(n))).collect::<Value>()
     };
-    let paths = daemon.paths.iter().map(|(peer, mtu)| (peer.to_string(), json!(mtu))).collect::<Value>();
+    let path = |path: &Path| json!({ "mtu": path.mtu, "unreachable": path.unreachable });
+    let paths = daemon.paths.iter().map(|(peer, known)| (peer.to_string(), path(known))).collect::<Value>();
     json!({
         "underlay": underlay.interface.as_ref().map(|interface| interface.name.clone()),
         "flags": [if underlay.is_whole() { "UP" } else { "GONE" }],

@@ -33,7 +33,7 @@ use buffers::Buffers;
 use capture::Capture;
 use control::Control;
 use counters::Counters;
-use icmp::Icmp;
+use icmp::{Icmp, Path};
 use inbox::Inbox;
 use outbox::Outbox;
 use tap::Tap;
@@ -60,8 +60,8 @@ struct Daemon<'a> {
     signals: SignalFd,
     capture: Option<Capture>,
     counters: Counters,
-    /// The last complaint about each peer, and the MTU of its path if that was it.
-    paths: BTreeMap<IpAddr, Option<u32>>,
+    /// What was complained of on the way to peers.
+    paths: BTreeMap<IpAddr, Path>,
     poll: Poll,
     stopping: bool,
 }

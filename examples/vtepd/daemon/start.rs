@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
+use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 use std::process::ExitCode;
 
@@ -108,6 +109,10 @@ impl<'a> Daemon<'a> {
         if let Some(path) = &args.ctl {
             daemon.control = Some(Control::open(path, daemon.poll.registry())?);
         }
+        if daemon.setup.underlay.zero_checksum_v6 && daemon.setup.profile == Profile::Rfc {
+            // The socket does not say which packets those are.
+            info!("--udp6zerocsumrx: over IPv6, configured VTEPs only are listened to (RFC 6936 section 4)");
+        }
         info!(taps = daemon.taps.len(), mtu = tap_mtu, "forwarding");
         Ok(daemon)
     }
@@ -174,8 +179,11 @@ impl<'a> Daemon<'a> {
 fn find_underlay(setup: &Setup) -> Result<Underlay, String> {
     let underlay = Underlay::now(setup);
     if let Some(missing) = underlay.missing.first() {
-        let loopback = |address: &std::net::IpAddr| address.is_loopback();
-        let mut known: Vec<_> = addresses().into_iter().map(|(_, address)| address).filter(|a| !loopback(a)).collect();
+        let far = |address: &IpAddr| match address {
+            IpAddr::V4(a) => !a.is_loopback(),
+            IpAddr::V6(a) => !a.is_loopback() && !a.is_unicast_link_local(),
+        };
+        let mut known: Vec<_> = addresses().into_iter().map(|(_, address)| address).filter(far).collect();
         known.sort_unstable();
         known.dedup();
         let known = known.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
@@ -232,7 +240,7 @@ fn privileged(what: &str, error: &io::Error) -> String {
 }
 
 fn log(json: bool) {
-    let log = tracing_subscriber::fmt().with_writer(io::stderr).with_target(false).without_time();
+    let log = tracing_subscriber::fmt().with_writer(io::stderr).with_target(false);
     if json {
         log.json().init();
     } else {
