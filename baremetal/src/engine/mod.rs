@@ -97,6 +97,9 @@ fn look(engine: &Engine<'_>) {
     for member in Engine::flood_list(engine, any()) {
         sink(member);
     }
+    for member in Engine::group(engine, any()) {
+        sink(member);
+    }
     for entry in Engine::fdb(engine) {
         sink(entry);
     }

@@ -304,7 +304,7 @@ pub fn put_hex(out: &mut Vec<u8>, bytes: &[u8]) {
 
 pub fn read_hex(text: &str) -> Result<Vec<u8>, String> {
     let digit = |c: u8| char::from(c).to_digit(16).ok_or("not hexadecimal");
-    if !text.len().is_multiple_of(2) {
+    if text.len() % 2 != 0 {
         return Err("half a byte".to_owned());
     }
     text.as_bytes().chunks_exact(2).map(|pair| Ok((digit(pair[0])? << 4 | digit(pair[1])?) as u8)).collect()
