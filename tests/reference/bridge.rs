@@ -9,7 +9,7 @@ use vtep::table::{
 };
 use vtep::wire::{Df, MacAddr};
 
-use super::packet::Inner;
+use super::packet::{Inner, IpState};
 
 /// Everything there is to know.
 pub(crate) struct Model {
@@ -85,6 +85,8 @@ pub(crate) struct Copy {
     /// The VNI it is sent in.
     pub(crate) vni: u32,
     pub(crate) frame: Inner,
+    /// TOS, TTL and DF for an outer header that inherits them.
+    pub(crate) inherited: (u8, u8, bool),
 }
 
 /// Where a frame came from.
@@ -236,7 +238,7 @@ impl Model {
             None => inside.clone(),
             Some(vid) => inside.clone().pushed(vid),
         };
-        Copy { to: To::Port(port), vni: 0, frame }
+        Copy { to: To::Port(port), vni: 0, frame, inherited: (0, 0, false) }
     }
 
     fn to_remote(
@@ -255,10 +257,10 @@ impl Model {
                 return Expected::Drop(DropReason::SplitHorizon);
             }
         }
-        match into_tunnel(bridge, inside) {
+        match into_tunnel(bridge, whole, inside) {
             None => Expected::Drop(DropReason::VlanTagged),
             Some(frame) if self.is_too_big(address, whole, &frame) => Expected::Drop(DropReason::TooBig),
-            Some(frame) => Expected::One(copy_to(bridge, address, frame)),
+            Some(frame) => Expected::One(copy_to(bridge, address, frame, inherited(whole, inside))),
         }
     }
 
@@ -276,7 +278,7 @@ impl Model {
         let mut too_big = 0;
         let has_remotes = !remotes.is_empty();
         let mut has_target = !copies.is_empty();
-        match into_tunnel(bridge, inside) {
+        match into_tunnel(bridge, whole, inside) {
             None if has_remotes => refused = DropReason::VlanTagged,
             None => {}
             Some(frame) => {
@@ -285,7 +287,7 @@ impl Model {
                     if self.is_too_big(remote, whole, &frame) {
                         too_big += 1;
                     } else {
-                        copies.push(copy_to(bridge, remote, frame.clone()));
+                        copies.push(copy_to(bridge, remote, frame.clone(), inherited(whole, inside)));
                     }
                 }
             }
@@ -354,9 +356,9 @@ impl Model {
     fn learn(&mut self, id: u16, mac: MacAddr, from: From) -> Result<(), DropReason> {
         let (bridge, stamp) = (BridgeId(id), coarse(self.now));
         let old = self.bridges[&id].fdb.get(&mac).copied();
-        let (to, old_address) = self.learned_at(from, old);
+        let to = self.learned_at(from, old);
         let place = to.into();
-        let stays = old.is_some_and(|entry| entry.to == to) || old_address.is_some_and(|kept| To::Remote(kept) == to);
+        let stays = old.is_some_and(|entry| entry.to == to);
         if !stays {
             if let Some(old) = old {
                 if let Err(drop) = self.may_move(old, from) {
@@ -394,10 +396,10 @@ impl Model {
         Ok(())
     }
 
-    /// Where a MAC is learned, and the address it has if that is the sender's already.
-    fn learned_at(&self, from: From, old: Option<Entry>) -> (To, Option<EndpointAddress>) {
+    /// Where a MAC is learned that stood somewhere else, or there, before.
+    fn learned_at(&self, from: From, old: Option<Entry>) -> To {
         let (sender, plain) = match from {
-            From::Port(port) => return (To::Port(port), None),
+            From::Port(port) => return To::Port(port),
             From::Remote(sender, plain) => (sender, plain),
         };
         let ip_only = self.has(Switches::MOVE_IP_ONLY);
@@ -408,13 +410,16 @@ impl Model {
         if let (Some(entry), Some(address)) = (old, old_address) {
             let same = (address.underlay, address.address) == (plain.underlay, plain.address);
             if same && (ip_only || entry.sticky || entry.owner != Owner::Dynamic) {
-                return (entry.to, Some(address));
+                return entry.to;
             }
         }
         match old_address {
-            Some(old) if ip_only => (To::Remote(EndpointAddress { address: plain.address, ..old }), None),
-            _ if ip_only => (To::Remote(plain), None),
-            _ => (To::Remote(sender), None),
+            Some(old) if ip_only => {
+                let EndpointAddress { underlay, address, .. } = plain;
+                To::Remote(EndpointAddress { underlay, address, ..old })
+            }
+            _ if ip_only => To::Remote(plain),
+            _ => To::Remote(sender),
         }
     }
 
@@ -439,10 +444,10 @@ pub(crate) fn limit(ageing: Ageing) -> Option<u64> {
     }
 }
 
-/// A frame as a bridge puts it into tunnels; `None` where it does not.
-fn into_tunnel(bridge: &Bridge, frame: &Inner) -> Option<Inner> {
-    let frame = frame.clone();
-    let tags = frame.tag_count();
+/// A frame as a bridge puts it into tunnels; `None` where it does not. Of the frame as it came, three tags are looked at.
+fn into_tunnel(bridge: &Bridge, whole: &Inner, inside: &Inner) -> Option<Inner> {
+    let frame = inside.clone();
+    let tags = whole.tag_count() - (whole.tags.len() - inside.tags.len());
     match bridge.config.vlan_encap {
         VlanEncap::Strip => Some(frame.popped(tags)),
         VlanEncap::Keep => Some(frame),
@@ -454,6 +459,11 @@ fn into_tunnel(bridge: &Bridge, frame: &Inner) -> Option<Inner> {
     }
 }
 
-fn copy_to(bridge: &Bridge, address: EndpointAddress, frame: Inner) -> Copy {
-    Copy { to: To::Remote(address), vni: address.vni.unwrap_or(bridge.config.vni).get(), frame }
+fn copy_to(bridge: &Bridge, address: EndpointAddress, frame: Inner, inherited: (u8, u8, bool)) -> Copy {
+    Copy { to: To::Remote(address), vni: address.vni.unwrap_or(bridge.config.vni).get(), frame, inherited }
+}
+
+/// What an outer header inherits from a frame with all its tags, after what decapsulation has done to it.
+fn inherited(whole: &Inner, inside: &Inner) -> (u8, u8, bool) {
+    if whole.ip() == IpState::Sound { inside.inherited() } else { (0, 0, false) }
 }
