@@ -421,3 +421,14 @@ fn congestion_is_carried_from_tunnel_to_tunnel() {
     let sent = world::Read::ip(&sent.expect("a copy for the other tunnel").1);
     assert_eq!((sent.ip.dst, sent.ip.tos, sent.inner[15]), (THIRD, 3, 3));
 }
+
+/// A MAC of our own could be placed behind a remote endpoint, whose frames were then ours or not, as learning was on or
+/// off.
+#[test]
+fn our_own_addresses_are_not_remote() {
+    let mut vtep = Vtep::vxlan(Profile::Rfc);
+    let (bridge, mac) = (BridgeId(0), mac(R));
+    let (place, owner, sticky) = (Place::Remote(Remote::at(REMOTE)), Owner::Local, false);
+    refused(&mut vtep, Command::FdbAdd { bridge, mac, place, owner, sticky }, CommandError::BadValue);
+    refused(&mut vtep, Command::FdbReplace { bridge, mac, place, owner, sticky }, CommandError::BadValue);
+}

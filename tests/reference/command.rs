@@ -236,6 +236,9 @@ impl Model {
         if !mac.is_station() {
             return Err(CommandError::BadMac);
         }
+        if owner == Owner::Local && matches!(place, Place::Remote(_)) {
+            return Err(CommandError::BadValue);
+        }
         if !replace && self.bridge(id).is_ok_and(|b| b.fdb.contains_key(&mac)) {
             return Err(CommandError::Exists);
         }
