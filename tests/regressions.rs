@@ -12,8 +12,8 @@ mod common;
 use common::world::{self, A, B, Frame, GROUP, LOCAL, Packet, R, REMOTE, THIRD, VNI, Vtep, mac, vxlan};
 use core::net::{IpAddr, Ipv4Addr};
 use vtep::engine::{
-    Command, CommandError, Config, Cursor, Done, DropReason, Engine, Event, Flood, Flush, Place, Profile, Remote,
-    RewriteError, Storage, Verdict,
+    Command, CommandError, Config, Cursor, Done, DropReason, Egress, Engine, Event, Flood, Flush, Input, Place,
+    Profile, Remote, RewriteError, Storage, Verdict,
 };
 use vtep::table::fdb::Owners;
 use vtep::table::{
@@ -386,4 +386,49 @@ fn a_group_address_with_a_list_is_known() {
     vtep.refuses_from_port(0, &frame, DropReason::MulticastOff);
     vtep.command(Command::FdbAppend { bridge, mac: mac(world::MULTICAST), remote: Remote::at(REMOTE) });
     assert_eq!(vtep.sent_one(&frame).ip.dst, REMOTE);
+}
+
+/// By Linux's rule a MAC that came from another underlay kept the underlay of its old endpoint, where the new address
+/// means somebody else or nobody.
+#[test]
+fn a_move_takes_the_underlay_along() {
+    let mut vtep = Vtep::vxlan(Profile::Linux);
+    let elsewhere = UnderlayId(1);
+    let config = UnderlayConfig::new(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)));
+    vtep.command(Command::SetUnderlay { id: elsewhere, config });
+    vtep.on_underlay(&in_vni(VNI, REMOTE, &Frame::new(A, R)));
+    let moved = in_vni(VNI, THIRD, &Frame::new(A, R));
+    vtep.step(&Input::from_underlay(elsewhere, &moved));
+    let Some(Place::Remote(remote)) = vtep.place_of(R) else { panic!("{:?}", vtep.place_of(R)) };
+    assert_eq!((remote.underlay, remote.address), (elsewhere, THIRD));
+}
+
+/// A frame that had met congestion in one tunnel entered the next as one that had not.
+#[test]
+fn congestion_is_carried_from_tunnel_to_tunnel() {
+    let mut vtep = Vtep::vxlan(Profile::Rfc);
+    for (split_horizon, remote) in [(2, REMOTE), (3, THIRD)] {
+        vtep.flood_to(remote);
+        let address = Remote::at(remote).resolve(vtep.engine.bridge_config(BridgeId(0)).unwrap());
+        let config = EndpointConfig { split_horizon, ..EndpointConfig::default() };
+        vtep.command(Command::SetEndpoint { address, config });
+    }
+    let inner = world::ip_frame(world::S, R, false, 2).bytes();
+    let input = Packet { tos: 3, ..Packet::vxlan(&inner) }.bytes();
+    let verdict = vtep.on_underlay(&input);
+    let copies = vtep.copies(&verdict, &input);
+    let sent = copies.iter().find(|(to, _)| matches!(to, Egress::Underlay(_)));
+    let sent = world::Read::ip(&sent.expect("a copy for the other tunnel").1);
+    assert_eq!((sent.ip.dst, sent.ip.tos, sent.inner[15]), (THIRD, 3, 3));
+}
+
+/// A MAC of our own could be placed behind a remote endpoint, whose frames were then ours or not, as learning was on or
+/// off.
+#[test]
+fn our_own_addresses_are_not_remote() {
+    let mut vtep = Vtep::vxlan(Profile::Rfc);
+    let (bridge, mac) = (BridgeId(0), mac(R));
+    let (place, owner, sticky) = (Place::Remote(Remote::at(REMOTE)), Owner::Local, false);
+    refused(&mut vtep, Command::FdbAdd { bridge, mac, place, owner, sticky }, CommandError::BadValue);
+    refused(&mut vtep, Command::FdbReplace { bridge, mac, place, owner, sticky }, CommandError::BadValue);
 }

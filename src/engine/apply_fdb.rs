@@ -50,6 +50,9 @@ impl Engine<'_> {
         if !mac.is_station() {
             return Err(CommandError::BadMac);
         }
+        if owner == Owner::Local && matches!(place, Place::Remote(_)) {
+            return Err(CommandError::BadValue);
+        }
         let before = self.fdb.lookup(now, bridge, mac);
         if before.is_some() && !replace {
             return Err(CommandError::Exists);

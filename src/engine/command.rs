@@ -153,7 +153,7 @@ pub enum Command {
         mac: MacAddr,
         /// Where it is.
         place: Place,
-        /// Who answers for the entry; [`Owner::Dynamic`] ages.
+        /// Who answers for the entry; [`Owner::Dynamic`] ages, [`Owner::Local`] is not remote.
         owner: Owner,
         /// Whether data packets may never move it.
         sticky: bool,

@@ -260,7 +260,8 @@ impl Engine<'_> {
         OuterFields {
             src_port: self.source_ports.map(flow_hash(self.seed, inner, payload)),
             ident: self.ident,
-            tos: inner.tos(),
+            // As the frame goes on, not as it came (RFC 6040 section 4.1).
+            tos: frame.ecn.map_or(inner.tos(), |ecn| ecn.in_tos(inner.tos())),
             ttl: inner.ttl(),
             df: inner.df(),
             flags: TunnelFlags::empty(),

@@ -92,7 +92,8 @@ impl Engine<'_> {
                     return Ok(());
                 }
                 if ip_only {
-                    address = EndpointAddress { address: address.address, ..known };
+                    // The underlay is part of where the IP address is.
+                    address = EndpointAddress { underlay: address.underlay, address: address.address, ..known };
                 }
             }
             // Before an endpoint is added in vain.
