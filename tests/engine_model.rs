@@ -1,5 +1,8 @@
 //! The engine against a plain bridge, verdict by verdict, on random networks.
 #![allow(
+    clippy::panic_in_result_fn,
+    clippy::use_self,
+    clippy::wrong_self_convention,
     missing_docs,
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,

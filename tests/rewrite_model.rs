@@ -1,5 +1,8 @@
 //! What rewrite makes of verdicts: the same bytes in each of its ways, and those that were expected.
 #![allow(
+    clippy::panic_in_result_fn,
+    clippy::use_self,
+    clippy::wrong_self_convention,
     missing_docs,
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
