@@ -275,7 +275,7 @@ enum Support {
     Port(u16),
     Endpoint(EndpointAddress),
     /// A bridge's ports and the members of its flood lists.
-    Bridge(u16, HashSet<u16>, HashSet<(Option<MacAddr>, EndpointAddress)>),
+    Bridge(u16, Members),
 }
 
 impl Held {
@@ -290,8 +290,8 @@ impl Held {
         });
         let flood = match handled.verdict {
             Verdict::Flood(flood) => {
-                let (ports, members) = members(rig, flood.bridge.id.0).expect("a bridge");
-                Some((handled.verdict, Support::Bridge(flood.bridge.id.0, ports, members)))
+                let id = flood.bridge.id.0;
+                Some((handled.verdict, Support::Bridge(id, members(rig, id).expect("a bridge"))))
             }
             _ => None,
         };
@@ -301,11 +301,17 @@ impl Held {
 
     /// Notes whether what the verdict stands on is gone, and compares that with what the engine says.
     fn check(&mut self, rig: &Rig<'_>, op: &Op) {
-        self.stale |= match &self.on {
+        self.stale |= match &mut self.on {
             Support::Port(port) => !rig.model.ports.contains_key(port),
             Support::Endpoint(address) => rig.engine.endpoints().find(address).is_none(),
-            Support::Bridge(id, ports, members_then) => members(rig, *id)
-                .is_none_or(|(now, members_now)| !ports.is_subset(&now) || !members_then.is_subset(&members_now)),
+            Support::Bridge(id, then) => match members(rig, *id) {
+                Some(now) => {
+                    let lost = !then.0.is_subset(&now.0) || !then.1.is_subset(&now.1);
+                    *then = now;
+                    lost
+                }
+                None => true,
+            },
         };
         if let Verdict::Flood(flood) = &self.verdict {
             let mut cursor = Cursor::new();
@@ -336,6 +342,7 @@ impl Held {
     }
 }
 
+/// Ports, and endpoints on flood lists.
 type Members = (HashSet<u16>, HashSet<(Option<MacAddr>, EndpointAddress)>);
 
 fn members(rig: &Rig<'_>, id: u16) -> Option<Members> {
