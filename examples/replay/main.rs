@@ -21,7 +21,7 @@
 mod node;
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -77,12 +77,9 @@ fn replay(mut file: Box<dyn BufRead>, json: bool) -> Result<bool, String> {
         met &= follow(&mut node, &line).map_err(|error| format!("line {number}: {error}"))?;
     }
     let summary = node.summary();
-    if json {
-        println!("{}", summary.json());
-    } else {
-        print!("{summary}");
-    }
-    Ok(met)
+    let mut out = io::stdout();
+    let written = if json { writeln!(out, "{}", summary.json()) } else { write!(out, "{summary}") };
+    written.map(|()| met).map_err(|error| error.to_string())
 }
 
 /// Carries out one line; `false` where it has a digest that is not the one here.

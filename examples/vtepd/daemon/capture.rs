@@ -89,3 +89,27 @@ fn headers(datagram: &Datagram, payload: &[u8], out: &mut Vec<u8>) -> Result<(),
     out.extend_from_slice(&header[..len]);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vtep::wire::outer::parse_ip;
+    use vtep::wire::{Checks, TunnelPorts, UdpChecksum, Vni};
+
+    #[test]
+    fn received_packets_get_their_headers_back() {
+        let payload = [8, 0, 0, 0, 0, 0x13, 0x88, 0, 1, 2, 3];
+        for (src, dst) in [("10.0.0.2", "10.0.0.1"), ("fd00::2", "fd00::1")] {
+            let (src, dst): (IpAddr, IpAddr) = (src.parse().unwrap(), dst.parse().unwrap());
+            let (src_port, dst_port, checksum) = (50_000, 4789, UdpChecksum::Good);
+            let datagram = Datagram { src, dst, src_port, dst_port, tos: 3, ttl: 9, checksum };
+            let mut packet = Vec::new();
+            headers(&datagram, &payload, &mut packet).unwrap();
+            packet.extend_from_slice(&payload);
+            let outer = parse_ip(&packet, &TunnelPorts::DEFAULT, &Checks::DEFAULT).unwrap().unwrap();
+            assert_eq!((outer.src, outer.dst, outer.src_port, outer.tos, outer.ttl), (src, dst, 50_000, 3, 9));
+            assert_eq!(Some(outer.tunnel.vni), Vni::new(5000));
+            assert!(headers(&datagram, &[0; 65_536], &mut packet).is_err());
+        }
+    }
+}

@@ -268,3 +268,109 @@ impl Daemon<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mio::Poll;
+    use std::os::unix::fs::PermissionsExt;
+
+    /// A control socket and its clients, without a daemon behind it.
+    struct Desk {
+        control: Control,
+        poll: Poll,
+        path: PathBuf,
+    }
+
+    impl Desk {
+        fn open(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("vtep-{name}-{}", std::process::id()));
+            let poll = Poll::new().unwrap();
+            Self { control: Control::open(&path, poll.registry()).unwrap(), poll, path }
+        }
+
+        /// A client, and what the daemon calls it.
+        fn connect(&mut self) -> (Blocking, Token) {
+            let token = Token(self.control.next);
+            let client = Blocking::connect(&self.path).unwrap();
+            self.control.accept(self.poll.registry());
+            (client, token)
+        }
+
+        /// Says something, and hears what is answered to it.
+        fn ask(&mut self, request: &[u8]) -> String {
+            let (mut client, token) = self.connect();
+            client.write_all(request).unwrap();
+            client.shutdown(Shutdown::Write).unwrap();
+            let answer = match self.control.read(token).unwrap() {
+                Ok(line) => Answer::Text(line),
+                Err(sentence) => Answer::Refused(sentence),
+            };
+            self.control.answer(token, answer);
+            self.control.write(token);
+            let mut heard = String::new();
+            client.read_to_string(&mut heard).unwrap();
+            heard
+        }
+    }
+
+    #[test]
+    fn only_its_user_may_connect() {
+        let desk = Desk::open("mode");
+        assert_eq!(std::fs::metadata(&desk.path).unwrap().permissions().mode() & 0o777, 0o600);
+        let poll = Poll::new().unwrap();
+        let again = Control::open(&desk.path, poll.registry()).err().unwrap();
+        assert!(again.contains("another vtepd answers"), "{again}");
+        let path = desk.path.clone();
+        drop(desk);
+        assert!(!path.exists());
+        // What a dead one left behind is taken away.
+        drop(Blocking::connect(&path).err().unwrap());
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        drop(Control::open(&path, poll.registry()).unwrap());
+    }
+
+    #[test]
+    fn garbage_is_answered() {
+        let mut desk = Desk::open("garbage");
+        assert_eq!(desk.ask(b"fdb show\n"), "ok\nfdb show");
+        assert_eq!(desk.ask(b"fdb show"), "ok\nfdb show");
+        assert_eq!(desk.ask(b"fdb show\nfdb show\n"), "ok\nfdb show");
+        assert_eq!(desk.ask(b"\xff\xfe\n"), "error: the request is not text\n");
+        assert_eq!(desk.ask(&[b'x'; 20_000]), "error: the request is longer than 4096 bytes\n");
+    }
+
+    #[test]
+    fn those_who_leave_are_forgotten() {
+        let mut desk = Desk::open("leave");
+        let (client, token) = desk.connect();
+        assert_eq!(desk.control.clients.len(), 1);
+        assert!(desk.control.read(token).is_none());
+        drop(client);
+        assert!(desk.control.read(token).is_none());
+        assert!(desk.control.clients.is_empty());
+        // Nobody asks after a token that is gone.
+        desk.control.answer(token, Answer::Text(String::new()));
+        desk.control.write(token);
+    }
+
+    #[test]
+    fn too_many_are_told_so() {
+        let mut desk = Desk::open("many");
+        let mut clients: Vec<_> = (0..CLIENTS).map(|_| desk.connect()).collect();
+        let (mut one_more, _) = desk.connect();
+        let mut heard = String::new();
+        one_more.read_to_string(&mut heard).unwrap();
+        assert_eq!(heard, "error: too many clients\n");
+        // One that has its answer makes room.
+        let (mut first, token) = clients.remove(0);
+        first.write_all(b"log\n").unwrap();
+        assert_eq!(desk.control.read(token), Some(Ok("log".to_owned())));
+        desk.control.answer(token, Answer::Stream(Box::new(io::Cursor::new(vec![b'x'; 100_000]))));
+        desk.control.write(token);
+        first.read_to_string(&mut heard).unwrap();
+        assert_eq!(heard.len(), "error: too many clients\nok\n".len() + 100_000);
+        assert!(desk.connect().0.set_nonblocking(true).is_ok());
+        assert_eq!(desk.control.clients.len(), CLIENTS);
+    }
+}

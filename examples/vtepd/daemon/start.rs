@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 use std::process::ExitCode;
@@ -167,11 +167,9 @@ impl<'a> Daemon<'a> {
             warn!(why, "the record is not complete");
         }
         let summary = self.node.summary();
-        if args.json {
-            println!("{}", summary.json());
-        } else {
-            print!("{summary}");
-        }
+        let mut out = io::stdout();
+        // Whoever started us may have stopped listening.
+        let _ = if args.json { writeln!(out, "{}", summary.json()) } else { write!(out, "{summary}") };
     }
 }
 

@@ -15,7 +15,7 @@
 //! destination port, TOS, TTL and the checksum's state; `end` by the state's digest. A record that was cut off anywhere
 //! replays up to there.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -73,9 +73,13 @@ impl Journal {
         Self { sink: Sink::Memory { bytes: Vec::new(), full: false }, line: Vec::new() }
     }
 
-    /// Writes everything to a file.
+    /// Writes everything to a file. A new one is for this user only: it holds what the pods said, and the seed.
     pub fn to_file(path: &Path) -> io::Result<Self> {
-        let file = BufWriter::with_capacity(1 << 20, File::create(path)?);
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = BufWriter::with_capacity(1 << 20, options.open(path)?);
         Ok(Self { sink: Sink::File { path: path.to_owned(), file, broken: None }, line: Vec::new() })
     }
 
