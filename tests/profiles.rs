@@ -18,7 +18,7 @@ mod common;
 
 use common::world::*;
 use vtep::engine::{Command, DropReason, Place, Profile, Remote, Switches, Verdict};
-use vtep::table::{Ageing, BridgeId, Owner, PortId, VlanDecap};
+use vtep::table::{Ageing, BridgeId, Owner, PortId, VlanDecap, VlanEncap};
 use vtep::wire::template::Df;
 use vtep::wire::{Encapsulation, Vni};
 
@@ -28,7 +28,7 @@ const GENEVE: Encapsulation = Encapsulation::Geneve;
 /// Whether an endpoint with these switches behaves as Linux does.
 type Witness = fn(Switches) -> bool;
 
-const WITNESSES: [(Switches, Witness); 15] = [
+const WITNESSES: [(Switches, Witness); 18] = [
     (Switches::STRICT_RESERVED, strict_reserved),
     (Switches::LEARN_BEFORE_VALIDATE, learn_before_validate),
     (Switches::MOVE_IP_ONLY, move_ip_only),
@@ -44,6 +44,9 @@ const WITNESSES: [(Switches, Witness); 15] = [
     (Switches::DATA_MOVES_CONTROL, data_moves_control),
     (Switches::UNDERLAY_FRAGMENTS, underlay_fragments),
     (Switches::ZERO_CHECKSUM_FROM_ANYONE, zero_checksum_from_anyone),
+    (Switches::DELIVER_CUT_TAGS, deliver_cut_tags),
+    (Switches::SEND_NO_SHORT_IP, send_no_short_ip),
+    (Switches::DF_SKIPS_TAGGED, df_skips_tagged),
 ];
 
 #[test]
@@ -265,4 +268,53 @@ fn zero_checksum_from_anyone(switches: Switches) -> bool {
     let forwards = matches!(verdict, Verdict::Flood(_));
     assert!(forwards || verdict == Verdict::Drop(DropReason::ZeroChecksumUnknownEndpoint));
     forwards
+}
+
+/// `vxlan_rcv` looks at the EtherType only: a frame that ends behind it, or inside a second tag, is one as any.
+fn deliver_cut_tags(switches: Switches) -> bool {
+    let whole = Frame::new(A, R).vlan(7).vlan(8).bytes();
+    let results = [14, 17, 18, 21].map(|len| {
+        let mut vtep = vtep_with(switches, VXLAN, |setup| setup.bridge.vlan_decap = VlanDecap::Keep);
+        let packet = Packet::vxlan(&whole[..len]).bytes();
+        let verdict = vtep.on_underlay(&packet);
+        let copies = vtep.copies(&verdict, &packet);
+        assert!(copies.iter().all(|(_, bytes)| *bytes == whole[..len]), "as it came");
+        assert_eq!(vtep.remote_of(R).is_some(), !copies.is_empty(), "learned from what is delivered");
+        assert!(!copies.is_empty() || verdict == Verdict::Drop(DropReason::InnerTruncated));
+        // Where tags are not kept, nobody knows what such a frame is.
+        let mut strict = vtep_with(switches, VXLAN, |_| {});
+        strict.refuses(&packet, DropReason::InnerTruncated);
+        !copies.is_empty()
+    });
+    assert!(results.iter().all(|result| *result == results[0]));
+    results[0]
+}
+
+/// `skb_vlan_inet_prepare` wants the whole IP header, behind tags as well.
+fn send_no_short_ip(switches: Switches) -> bool {
+    let results = [(false, 19), (true, 39)].map(|(ipv6, len)| {
+        let mut vtep = vtep_with(switches, VXLAN, |setup| setup.bridge.vlan_encap = VlanEncap::Keep);
+        vtep.station_at(R, Remote::at(REMOTE));
+        let mut frame = ip_frame(R, A, ipv6, 0);
+        frame.body.truncate(len);
+        let verdicts = [frame.bytes(), frame.vlan(7).bytes()].map(|frame| vtep.on_port(0, &frame));
+        let drops = verdicts.map(|verdict| verdict == Verdict::Drop(DropReason::InnerShortIp));
+        assert!(drops[0] || verdicts.iter().all(|verdict| matches!(verdict, Verdict::Encapsulate(_))));
+        assert_eq!(drops[0], drops[1]);
+        drops[0]
+    });
+    assert_eq!(results[0], results[1]);
+    results[0]
+}
+
+/// `vxlan_xmit_one` asks the EtherType of the frame whether DF is to be looked for.
+fn df_skips_tagged(switches: Switches) -> bool {
+    let mut vtep = vtep_with(switches, VXLAN, |setup| {
+        setup.underlay.df = Df::Inherit;
+        setup.bridge.vlan_encap = VlanEncap::Keep;
+    });
+    vtep.station_at(R, Remote::at(REMOTE));
+    let frame = ip_frame(R, A, false, 0);
+    assert!(vtep.sent_one(&frame.bytes()).ip.df, "the frame has it");
+    one_of(vtep.sent_one(&frame.vlan(7).bytes()).ip.df, true, false)
 }

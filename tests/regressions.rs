@@ -387,3 +387,44 @@ fn a_group_address_with_a_list_is_known() {
     vtep.command(Command::FdbAppend { bridge, mac: mac(world::MULTICAST), remote: Remote::at(REMOTE) });
     assert_eq!(vtep.sent_one(&frame).ip.dst, REMOTE);
 }
+
+/// Profile `Linux` refused Group Policy headers with a bit set between the flags, which Linux passes over.
+#[test]
+fn linux_looks_at_the_first_and_last_byte_of_a_group_policy_header() {
+    let mut vtep = Vtep::with(Profile::Linux, Encapsulation::Vxlan, |setup| setup.bridge.gbp = true);
+    for bit in 0..64 {
+        for first in [0x08, 0x88] {
+            let mut packet = Packet::from_r_to_a();
+            packet.tunnel[0] = first;
+            packet.tunnel[bit / 8] ^= 0x80 >> (bit % 8);
+            let drop = match vtep.on_underlay(&packet.bytes()) {
+                Verdict::Drop(reason) => Some(reason),
+                _ => None,
+            };
+            let expected = match bit {
+                0 | 8..32 => None,
+                4 => Some(DropReason::NoVni),
+                32..56 => Some(DropReason::UnknownVni),
+                _ => Some(DropReason::ReservedBits),
+            };
+            assert_eq!(drop, expected, "bit {bit} of {first:#04x}");
+        }
+    }
+}
+
+/// Profile `Linux` sent packets to groups with a TTL of 64; Linux sends them with 1, unless told otherwise.
+#[test]
+fn packets_to_groups_have_a_ttl_of_their_own() {
+    for (profile, expected) in [(Profile::Rfc, 64), (Profile::Linux, 1)] {
+        let mut vtep = Vtep::vxlan(profile);
+        flood_add(&mut vtep, 0, Remote::at(GROUP));
+        flood_add(&mut vtep, 0, Remote::at(world::GROUP6));
+        flood_add(&mut vtep, 0, Remote::at(REMOTE));
+        let mut ttls: Vec<u8> = vtep.sent(0, &Frame::new(R, A).bytes()).iter().map(|sent| sent.ip.ttl).collect();
+        ttls.sort_unstable();
+        assert_eq!(ttls, [expected.min(64), expected, 64], "{profile:?}");
+        let config = *vtep.engine.underlay_config(UnderlayId(0)).unwrap();
+        let config = UnderlayConfig { group_ttl: Some(0), ..config };
+        refused(&mut vtep, Command::SetUnderlay { id: UnderlayId(0), config }, CommandError::BadValue);
+    }
+}

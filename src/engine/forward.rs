@@ -9,7 +9,7 @@ use crate::table::{
     BridgeConfig, Destination, Endpoint, EndpointId, FloodSwitches, GroupId, Horizon, Instant, PortId, VlanEncap,
 };
 use crate::wire::edit::{Edit, VlanEdit};
-use crate::wire::{Ecn, EtherType, Inner, Span, TunnelFlags, flow_hash};
+use crate::wire::{Ecn, EtherType, Inner, IpKind, Span, TunnelFlags, flow_hash};
 
 /// A frame as forwarding sees it.
 #[derive(Clone, Copy, Debug)]
@@ -38,26 +38,17 @@ impl Frame {
         u32::try_from(edit.edited_len(len, self.inner.tags())).unwrap_or(u32::MAX)
     }
 
+    /// Whether a tag is left that has not served its purpose.
+    #[inline]
+    const fn is_tagged(&self) -> bool {
+        self.inner.tags() > self.popped
+    }
+
     /// What changes on the way to a port, before the port's own tag.
     #[inline]
     fn port_edit(&self) -> Edit {
         let edit = Edit::NONE.with_pop(self.popped);
         self.ecn.map_or(edit, |ecn| edit.with_ecn(ecn))
-    }
-
-    /// What changes on the way into a tunnel.
-    #[inline]
-    fn tunnel_edit(&self, policy: VlanEncap) -> Result<Edit, DropReason> {
-        let tagged = self.inner.tags() > self.popped;
-        let edit = self.port_edit();
-        match policy {
-            VlanEncap::Strip => Ok(edit.with_pop(self.inner.tags())),
-            VlanEncap::Drop if tagged => Err(DropReason::VlanTagged),
-            VlanEncap::Keep | VlanEncap::Drop => Ok(edit),
-            // A tag that is set keeps its priority; one that is pushed has none.
-            VlanEncap::Map(vid) if tagged => Ok(edit.with_vlan(VlanEdit::SetVid(vid))),
-            VlanEncap::Map(vid) => Ok(edit.with_vlan(VlanEdit::PushVlan(vid))),
-        }
     }
 }
 
@@ -167,7 +158,7 @@ impl Engine<'_> {
                 return Verdict::Drop(DropReason::SplitHorizon);
             }
         }
-        let edit = match frame.tunnel_edit(config.vlan_encap) {
+        let edit = match self.tunnel_edit(frame, config.vlan_encap) {
             Ok(edit) => edit,
             Err(reason) => return Verdict::Drop(reason),
         };
@@ -200,7 +191,7 @@ impl Engine<'_> {
         let ports = bridge.ports > u16::from(from_port.is_some());
         let mut group = group.filter(|g| self.has_target(*g, from_endpoint, from_group));
         let mut refused = DropReason::NoFloodTarget;
-        let tunnel_edit = frame.tunnel_edit(config.vlan_encap).unwrap_or_else(|reason| {
+        let tunnel_edit = self.tunnel_edit(frame, config.vlan_encap).unwrap_or_else(|reason| {
             if group.take().is_some() {
                 refused = reason;
             }
@@ -241,6 +232,24 @@ impl Engine<'_> {
         }
     }
 
+    /// What changes in a frame on the way into a tunnel, or why it does not go there.
+    #[inline]
+    fn tunnel_edit(&self, frame: &Frame, policy: VlanEncap) -> Result<Edit, DropReason> {
+        if frame.inner.ip() == IpKind::Short && self.switches.contains(Switches::SEND_NO_SHORT_IP) {
+            return Err(DropReason::InnerShortIp);
+        }
+        let tagged = frame.is_tagged();
+        let edit = frame.port_edit();
+        match policy {
+            VlanEncap::Strip => Ok(edit.with_pop(frame.inner.tags())),
+            VlanEncap::Drop if tagged => Err(DropReason::VlanTagged),
+            VlanEncap::Keep | VlanEncap::Drop => Ok(edit),
+            // A tag that is set keeps its priority; one that is pushed has none.
+            VlanEncap::Map(vid) if tagged => Ok(edit.with_vlan(VlanEdit::SetVid(vid))),
+            VlanEncap::Map(vid) => Ok(edit.with_vlan(VlanEdit::PushVlan(vid))),
+        }
+    }
+
     /// The frame for one port, or `None` if there is no such port.
     #[inline]
     pub(super) fn port_copy(&self, id: PortId, frame: Span, edit: Edit, shared: bool) -> Option<Deliver> {
@@ -262,7 +271,7 @@ impl Engine<'_> {
             ident: self.ident,
             tos: inner.tos(),
             ttl: inner.ttl(),
-            df: inner.df(),
+            df: inner.df() && !(frame.is_tagged() && self.switches.contains(Switches::DF_SKIPS_TAGGED)),
             flags: TunnelFlags::empty(),
             policy: 0,
             protocol: EtherType::ETHERNET,

@@ -65,7 +65,8 @@ impl Engine<'_> {
         let header = || tunnel.header.of(bytes).unwrap_or(&[]);
         if self.switches.contains(Switches::STRICT_RESERVED) {
             match tunnel.encap {
-                Encapsulation::Vxlan => vxlan::check_reserved(header(), config.gbp),
+                Encapsulation::Vxlan if config.gbp => check_group_policy(header()),
+                Encapsulation::Vxlan => vxlan::check_reserved(header(), false),
                 Encapsulation::Gpe => gpe::check_reserved(header()),
                 // Linux does not look at Geneve's reserved bits.
                 Encapsulation::Geneve => Ok(()),
@@ -110,7 +111,11 @@ impl Engine<'_> {
         if tunnel.protocol != EtherType::ETHERNET {
             return decision.drop(DropReason::UnsupportedPayload);
         }
-        let Ok(inner) = Inner::parse_ethernet(payload) else {
+        let inner = match Inner::parse_ethernet(payload) {
+            Err(error) if error.layer == Layer::Vlan && self.delivers_cut_tags(config) => Inner::parse_link(payload),
+            result => result,
+        };
+        let Ok(inner) = inner else {
             return decision.drop(DropReason::InnerTruncated);
         };
         let source = match self.admit(underlay, network, outer) {
@@ -153,6 +158,10 @@ impl Engine<'_> {
             _ => {}
         }
         self.forward(now, network, source, &frame, bytes, decision)
+    }
+
+    fn delivers_cut_tags(&self, config: &BridgeConfig) -> bool {
+        self.switches.contains(Switches::DELIVER_CUT_TAGS) && config.vlan_decap == VlanDecap::Keep
     }
 
     /// Whether a destination address is ours: a unicast address of the underlay, or a group that the bridge floods to.
@@ -217,6 +226,14 @@ impl Engine<'_> {
         let endpoint = id.and_then(|id| self.endpoints.get(id));
         let group = endpoint.map_or(EndpointConfig::DEFAULT_GROUP, |e| e.config.split_horizon);
         Ok(Source::Endpoint { id, address, group })
+    }
+}
+
+/// What Linux calls reserved in a Group Policy header: bits of the first byte and of the last, none between.
+fn check_group_policy(header: &[u8]) -> Result<(), WireError> {
+    match header.first_chunk::<{ vxlan::HEADER_LEN }>() {
+        Some(&[first, .., last]) => vxlan::check_reserved(&[first & 0x7f, 0, 0, 0, 0, 0, 0, last], false),
+        None => vxlan::check_reserved(header, true),
     }
 }
 

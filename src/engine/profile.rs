@@ -40,6 +40,12 @@ bitflags::bitflags! {
         const UNDERLAY_FRAGMENTS = 1 << 13;
         /// Where zero checksums over IPv6 are accepted, they are from any sender.
         const ZERO_CHECKSUM_FROM_ANYONE = 1 << 14;
+        /// An inner frame that ends inside a VLAN tag is delivered where tags are kept.
+        const DELIVER_CUT_TAGS = 1 << 15;
+        /// No frame whose IPv4 or IPv6 header is cut short is sent into a tunnel.
+        const SEND_NO_SHORT_IP = 1 << 16;
+        /// DF is not inherited from a frame with a VLAN tag.
+        const DF_SKIPS_TAGGED = 1 << 17;
     }
 }
 
@@ -87,13 +93,19 @@ impl Profile {
         }
     }
 
-    /// An underlay with this profile's checksum, DF and ECN rules.
+    /// An underlay with this profile's checksum, TTL, DF and ECN rules.
     #[must_use]
     pub const fn underlay(self, address: IpAddr) -> UnderlayConfig {
         let rfc = UnderlayConfig::new(address);
         match self {
             Self::Rfc => rfc,
-            Self::Linux => UnderlayConfig { checksum_v4: Some(true), df: Df::Unset, ecn: EcnMode::Legacy3168, ..rfc },
+            Self::Linux => UnderlayConfig {
+                group_ttl: Some(1),
+                checksum_v4: Some(true),
+                df: Df::Unset,
+                ecn: EcnMode::Legacy3168,
+                ..rfc
+            },
         }
     }
 }
