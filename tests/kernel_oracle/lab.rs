@@ -108,7 +108,11 @@ impl Lab {
         let options = device.options();
         let mut arguments = vec!["-n", &self.near, "link", "add", &self.device, "address", &mac];
         let mtu = device.mtu.to_string();
-        arguments.extend(["mtu", &mtu, "arp", "off", "type", "vxlan", "dev", &self.underlay]);
+        arguments.extend(["mtu", &mtu, "arp", "off", "type", "vxlan"]);
+        // A device that knows its underlay takes no larger MTU than fits there.
+        if device.mtu <= Device::DEFAULT.mtu {
+            arguments.extend(["dev", &self.underlay]);
+        }
         arguments.extend(options.iter().map(String::as_str));
         run("ip", &arguments)?;
         run("ip", &["-n", &self.near, "link", "set", &self.device, "up"])?;

@@ -113,6 +113,7 @@ impl Device {
     pub(crate) fn configure(&self, underlay: &mut UnderlayConfig, bridge: &mut BridgeConfig) {
         if let Some(ttl) = self.ttl {
             underlay.ttl = ttl;
+            underlay.group_ttl = None;
         }
         underlay.tos = self.tos;
         underlay.df = self.df;

@@ -81,6 +81,25 @@ impl Sent {
     }
 }
 
+impl Sent {
+    /// Its fields by name.
+    pub(crate) fn fields(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("source", self.src.to_string()),
+            ("destination", self.dst.to_string()),
+            ("TOS", format!("{:#04x}", self.tos)),
+            ("TTL", self.ttl.to_string()),
+            ("DF", self.df.to_string()),
+            ("flow label", self.flow_label.to_string()),
+            ("port", self.dst_port.to_string()),
+            ("checksum", self.checksum.to_string()),
+            ("tunnel", format!("{:02x?}", self.tunnel)),
+            ("inner", format!("{:02x?}", self.inner)),
+            ("fragments", self.fragments.to_string()),
+        ]
+    }
+}
+
 /// Does what the kernel leaves to the network card: the UDP checksum of an IP packet, over what stands there.
 pub(crate) fn finish_checksum(packet: &mut [u8]) {
     let udp = if packet[0] >> 4 == 4 { usize::from(packet[0] & 15) * 4 } else { 40 };
