@@ -9,7 +9,7 @@ use crate::table::{
     BridgeConfig, Destination, Endpoint, EndpointId, FloodSwitches, GroupId, Horizon, Instant, PortId, VlanEncap,
 };
 use crate::wire::edit::{Edit, VlanEdit};
-use crate::wire::{Ecn, EtherType, Inner, IpKind, Span, TunnelFlags, flow_hash};
+use crate::wire::{Ecn, EtherType, Inner, IpKind, Layer, Span, TunnelFlags, WireError, flow_hash};
 
 /// A frame as forwarding sees it.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +83,17 @@ impl TunnelCopy {
 }
 
 impl Engine<'_> {
+    /// Reads an inner frame, whose tags are left alone if `keep`.
+    #[inline]
+    pub(super) fn parse_inner(&self, frame: &[u8], keep: bool) -> Result<Inner, WireError> {
+        match Inner::parse_ethernet(frame) {
+            Err(error) if keep && error.layer == Layer::Vlan && self.switches.contains(Switches::PASS_CUT_TAGS) => {
+                Inner::parse_link(frame)
+            }
+            result => result,
+        }
+    }
+
     /// Finds out where a frame goes. `decision` carries what is known so far.
     pub(super) fn forward(
         &self,

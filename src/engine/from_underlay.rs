@@ -11,8 +11,8 @@ use crate::table::{
 };
 use crate::wire::geneve::Rules;
 use crate::wire::{
-    Ecn, Encapsulation, EtherType, Inner, IpKind, Layer, Outer, Reason, Span, TunnelFlags, UdpChecksum, WireError, ecn,
-    gpe, outer, vxlan,
+    Ecn, Encapsulation, EtherType, IpKind, Layer, Outer, Reason, Span, TunnelFlags, UdpChecksum, WireError, ecn, gpe,
+    outer, vxlan,
 };
 
 /// Geneve options this version knows: none yet, so every critical one is unknown.
@@ -111,11 +111,7 @@ impl Engine<'_> {
         if tunnel.protocol != EtherType::ETHERNET {
             return decision.drop(DropReason::UnsupportedPayload);
         }
-        let inner = match Inner::parse_ethernet(payload) {
-            Err(error) if error.layer == Layer::Vlan && self.delivers_cut_tags(config) => Inner::parse_link(payload),
-            result => result,
-        };
-        let Ok(inner) = inner else {
+        let Ok(inner) = self.parse_inner(payload, config.vlan_decap == VlanDecap::Keep) else {
             return decision.drop(DropReason::InnerTruncated);
         };
         let source = match self.admit(underlay, network, outer) {
@@ -158,10 +154,6 @@ impl Engine<'_> {
             _ => {}
         }
         self.forward(now, network, source, &frame, bytes, decision)
-    }
-
-    fn delivers_cut_tags(&self, config: &BridgeConfig) -> bool {
-        self.switches.contains(Switches::DELIVER_CUT_TAGS) && config.vlan_decap == VlanDecap::Keep
     }
 
     /// Whether a destination address is ours: a unicast address of the underlay, or a group that the bridge floods to.

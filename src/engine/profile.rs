@@ -40,8 +40,8 @@ bitflags::bitflags! {
         const UNDERLAY_FRAGMENTS = 1 << 13;
         /// Where zero checksums over IPv6 are accepted, they are from any sender.
         const ZERO_CHECKSUM_FROM_ANYONE = 1 << 14;
-        /// An inner frame that ends inside a VLAN tag is delivered where tags are kept.
-        const DELIVER_CUT_TAGS = 1 << 15;
+        /// A frame that ends inside a VLAN tag passes where tags are kept, into a tunnel and out of it.
+        const PASS_CUT_TAGS = 1 << 15;
         /// No frame whose IPv4 or IPv6 header is cut short is sent into a tunnel.
         const SEND_NO_SHORT_IP = 1 << 16;
         /// DF is not inherited from a frame with a VLAN tag.
