@@ -17,7 +17,7 @@
 mod common;
 
 use common::world::*;
-use vtep::engine::{Command, DropReason, Place, Profile, Remote, Switches, Verdict};
+use vtep::engine::{Command, DropReason, Event, Place, Profile, Remote, Switches, Verdict};
 use vtep::table::{Ageing, BridgeId, Owner, PortId, VlanDecap, VlanEncap};
 use vtep::wire::template::Df;
 use vtep::wire::{Encapsulation, Vni};
@@ -28,7 +28,7 @@ const GENEVE: Encapsulation = Encapsulation::Geneve;
 /// Whether an endpoint with these switches behaves as Linux does.
 type Witness = fn(Switches) -> bool;
 
-const WITNESSES: [(Switches, Witness); 18] = [
+const WITNESSES: [(Switches, Witness); 19] = [
     (Switches::STRICT_RESERVED, strict_reserved),
     (Switches::LEARN_BEFORE_VALIDATE, learn_before_validate),
     (Switches::MOVE_IP_ONLY, move_ip_only),
@@ -47,6 +47,7 @@ const WITNESSES: [(Switches, Witness); 18] = [
     (Switches::PASS_CUT_TAGS, pass_cut_tags),
     (Switches::SEND_NO_SHORT_IP, send_no_short_ip),
     (Switches::DF_SKIPS_TAGGED, df_skips_tagged),
+    (Switches::MISS_IF_NO_FLOOD_LIST, miss_if_no_flood_list),
 ];
 
 #[test]
@@ -326,4 +327,21 @@ fn df_skips_tagged(switches: Switches) -> bool {
     let frame = ip_frame(R, A, false, 0);
     assert!(vtep.sent_one(&frame.bytes()).ip.df, "the frame has it");
     one_of(vtep.sent_one(&frame.vlan(7).bytes()).ip.df, true, false)
+}
+
+/// `vxlan_xmit` asks for a station after it has found no entry for zero either; `vxlan_rcv` asks for none.
+fn miss_if_no_flood_list(switches: Switches) -> bool {
+    let mut vtep = vtep_with(switches, VXLAN, |setup| setup.bridge.l2miss = true);
+    let mut reports = |flood, from_port| {
+        if flood {
+            vtep.flood_to(THIRD);
+        }
+        match from_port {
+            true => vtep.on_port(0, &Frame::new(NOBODY, A).bytes()),
+            false => vtep.on_underlay(&Packet::vxlan(&Frame::new(NOBODY, R).bytes()).bytes()),
+        };
+        vtep.events().contains(&Event::Miss { bridge: BridgeId(0), mac: mac(NOBODY) })
+    };
+    assert!(reports(false, true));
+    one_of([reports(false, false), reports(true, true)], [true, true], [false, false])
 }

@@ -131,13 +131,19 @@ impl Engine<'_> {
         } else {
             (FloodSwitches::UNKNOWN_UNICAST, DropReason::UnknownUnicastOff)
         };
-        let miss = (config.l2miss && switch == FloodSwitches::UNKNOWN_UNICAST).then_some(frame.inner.dst());
+        let miss = config.l2miss && switch == FloodSwitches::UNKNOWN_UNICAST && self.reports_miss(bridge, source);
+        let miss = miss.then_some(mac);
         let decision = Decision { miss, ..decision };
         // A group address with a list of its own is a known destination.
         if wanted.is_none() && !config.flood.contains(switch) {
             return decision.drop(off);
         }
         decision.with(self.flood(network, source, wanted.or(bridge.flood_list), frame, bytes))
+    }
+
+    fn reports_miss(&self, bridge: &Bridge, source: Source) -> bool {
+        let listed = || bridge.flood_list.is_some_and(|list| !self.flood_lists.is_empty(list));
+        !self.switches.contains(Switches::MISS_IF_NO_FLOOD_LIST) || matches!(source, Source::Port(_)) && !listed()
     }
 
     fn to_port(&self, source: Source, id: PortId, frame: &Frame) -> Verdict {

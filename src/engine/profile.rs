@@ -46,6 +46,8 @@ bitflags::bitflags! {
         const SEND_NO_SHORT_IP = 1 << 16;
         /// DF is not inherited from a frame with a VLAN tag.
         const DF_SKIPS_TAGGED = 1 << 17;
+        /// With `l2miss`, only a frame from a port that finds no flood list either is reported.
+        const MISS_IF_NO_FLOOD_LIST = 1 << 18;
     }
 }
 
