@@ -436,3 +436,28 @@ fn too_big() -> Vec<Scenario> {
     }
     scenarios
 }
+
+/// Who is forgotten, after whose time: the kernel looks every ten seconds, so that many more are waited.
+pub(crate) fn ageing() -> Vec<Scenario> {
+    let device = Device { ageing: 3, ..Device::DEFAULT };
+    let station = |n| [2, 0, 0, 3, 0, n];
+    let everybody = |ops: &mut Vec<Op>| ops.extend((0..6).map(|n| tx(&Frame::new(station(n), A))));
+    let from = |n, peer| rx(&packet(&device, peer, &Frame::new(A, station(n)).bytes()));
+    let mut ops = vec![append([0; 6], &device, 8)];
+    let kinds = [Kind::Static, Kind::Permanent, Kind::External, Kind::Dynamic];
+    ops.extend((2..).zip(kinds).map(|(n, kind)| add(Verb::Add, station(n), &device, 2, kind)));
+    ops.extend([from(0, 2), from(1, 3), from(4, 5)]);
+    everybody(&mut ops);
+    for _ in 0..7 {
+        // Sending to a station does not keep it; a packet from it does, also one that is dropped later.
+        ops.push(Op::Wait(2));
+        ops.push(match ops.len() % 4 {
+            0 => rx(&Packet { tos: 3, ..packet(&device, 2, &Frame::new(A, station(0)).bytes()) }),
+            _ => from(0, 2),
+        });
+    }
+    everybody(&mut ops);
+    ops.push(Op::Wait(14));
+    everybody(&mut ops);
+    vec![Scenario { device: device.clone(), ops }]
+}

@@ -99,7 +99,7 @@ pub(crate) fn run(lab: &mut Lab, scenario: &Scenario) -> Result<Run> {
         }
     }
     let fdb = table(&lab.fdb_show()?)?;
-    Ok(Run { seen, fdb, reasons })
+    Ok(Run { seen, fdb, misses: Vec::new(), reasons })
 }
 
 impl Stretch<'_> {

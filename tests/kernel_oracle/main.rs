@@ -29,11 +29,21 @@ mod compare;
 #[cfg(target_os = "linux")]
 mod directed;
 #[cfg(target_os = "linux")]
+mod entropy;
+#[cfg(target_os = "linux")]
+mod generate;
+#[cfg(target_os = "linux")]
 mod kernel;
 #[cfg(target_os = "linux")]
 mod lab;
 #[cfg(target_os = "linux")]
+mod meant;
+#[cfg(target_os = "linux")]
+mod misses;
+#[cfg(target_os = "linux")]
 mod ours;
+#[cfg(target_os = "linux")]
+mod random;
 #[cfg(target_os = "linux")]
 mod run;
 #[cfg(target_os = "linux")]

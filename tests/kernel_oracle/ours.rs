@@ -1,6 +1,6 @@
 //! A scenario on the engine's side.
 
-use vtep::engine::{Command, DropReason, Egress, Place, Profile, Verdict};
+use vtep::engine::{Command, DropReason, Egress, Event, Place, Profile, Verdict};
 use vtep::table::{BridgeId, Destination, Duration, Owner, PortConfig, PortId};
 use vtep::wire::{Encapsulation, MacAddr, PortRange};
 
@@ -12,8 +12,15 @@ use crate::seen::{Row, Run, Seen, Sent, Table};
 /// Runs a scenario on a new engine, in profile `Linux`.
 pub(crate) fn run(scenario: &Scenario) -> Run {
     let mut vtep = vtep(&scenario.device);
-    let seen = scenario.ops.iter().map(|op| step(&mut vtep, &scenario.device, op)).collect();
-    Run { seen, fdb: table(&vtep), reasons: true }
+    let (mut seen, mut misses) = (Vec::new(), Vec::new());
+    for op in &scenario.ops {
+        seen.push(step(&mut vtep, &scenario.device, op));
+        misses.extend(vtep.events().iter().filter_map(|event| match event {
+            Event::Miss { mac, .. } => Some(mac.0),
+            _ => None,
+        }));
+    }
+    Run { seen, fdb: table(&vtep), misses, reasons: true }
 }
 
 /// The engine as a VXLAN device: one bridge, whose one port is the host. The host is not learned about.

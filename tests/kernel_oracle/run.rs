@@ -5,27 +5,28 @@ use std::thread;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use crate::compare::{add_up, compare, hex, report};
-use crate::directed::GROUPS;
+use crate::compare::{Outcome, add_up, compare, hex, report};
+use crate::directed::{GROUPS, ageing};
 use crate::lab::{Lab, run as command};
 use crate::scenario::{Op, Scenario};
-use crate::{kernel, ours};
+use crate::{kernel, misses, ours, random};
 
 pub(crate) fn main() {
     let arguments = Arguments::from_args();
     let missing = if arguments.list { None } else { missing() };
     let live = std::env::var_os("VTEP_LIVE").is_some_and(|value| value == "1");
-    if let Some(missing) = &missing {
-        eprintln!("the kernel as oracle: {missing}");
-    }
     let left_out = missing.is_some() && !live;
     let mut trials = Vec::new();
-    for (name, scenarios) in GROUPS {
+    let mut add = |name: &str, test: Box<dyn FnOnce() -> Result<(), Failed> + Send>| {
         let missing = missing.clone();
-        trials.push(trial(name, move || match missing {
-            Some(missing) => Err(missing.into()),
-            None => directed(&scenarios()),
-        }));
+        trials.push(trial(name, move || missing.map_or_else(test, |missing| Err(missing.into()))));
+    };
+    // The slowest first.
+    add("ageing", Box::new(|| directed(&ageing())));
+    add("random cases", Box::new(random::run));
+    add("l2miss", Box::new(misses::test));
+    for (name, scenarios) in GROUPS {
+        add(name, Box::new(|| directed(&scenarios())));
     }
     let trials = trials.into_iter().map(|trial| trial.with_ignored_flag(left_out)).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
@@ -64,15 +65,30 @@ fn directed(scenarios: &[Scenario]) -> Result<(), Failed> {
     for (number, scenario) in scenarios.iter().enumerate() {
         let kernel = kernel::run(&mut lab, scenario)?;
         let outcome = compare(scenario, &kernel, &ours::run(scenario));
-        for (step, fault) in &outcome.faults {
-            let _ = writeln!(faults, "scenario {number} step {step}: {fault}\n    {}", op(scenario, *step));
-        }
         if !outcome.faults.is_empty() {
-            let _ = writeln!(faults, "    {:?}", scenario.device);
+            let _ = writeln!(faults, "scenario {number}");
+            faults += &describe(scenario, &outcome);
         }
         add_up(outcome);
     }
     if faults.is_empty() { Ok(()) } else { Err(faults.into()) }
+}
+
+/// What differs, with the steps that lead there.
+pub(crate) fn describe(scenario: &Scenario, outcome: &Outcome) -> String {
+    let mut text = String::new();
+    for (step, fault) in &outcome.faults {
+        let _ = writeln!(text, "step {step}: {fault}\n    {}", op(scenario, *step));
+    }
+    if !outcome.faults.is_empty() {
+        let _ = writeln!(text, "    {:?}", scenario.device);
+    }
+    if scenario.ops.len() <= 8 {
+        for step in 0..scenario.ops.len() {
+            let _ = writeln!(text, "    {step}: {}", op(scenario, step));
+        }
+    }
+    text
 }
 
 /// A step in a form that fits a line.

@@ -46,10 +46,12 @@ pub(crate) struct Sent {
     pub(crate) entropy: Entropy,
 }
 
-/// What each sender is free to choose: two are always equal, and [`Entropy::source_port`] is looked at elsewhere.
+/// What each sender is free to choose: two are always equal here, and looked at by `entropy::faults`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entropy {
     pub(crate) source_port: u16,
+    /// Of IPv4 without DF: with it, nobody needs one (RFC 6864).
+    pub(crate) ident: Option<u16>,
 }
 
 impl PartialEq for Entropy {
@@ -64,6 +66,8 @@ impl Sent {
     /// Reads what is known to be right: lengths, IPv4 and UDP checksums.
     pub(crate) fn new(packet: &[u8], fragments: usize) -> Self {
         let read = Read::ip(packet);
+        let ident = read.ip.src.is_ipv4() && !read.ip.df;
+        let ident = ident.then(|| u16::from_be_bytes([packet[4], packet[5]]));
         Self {
             src: read.ip.src,
             dst: read.ip.dst,
@@ -76,12 +80,17 @@ impl Sent {
             tunnel: read.tunnel,
             inner: [&read.options[..], &read.inner].concat(),
             fragments,
-            entropy: Entropy { source_port: read.src_port },
+            entropy: Entropy { source_port: read.src_port, ident },
         }
     }
 }
 
 impl Sent {
+    /// Without what comes from the inner IP header.
+    pub(crate) fn without_inherited(&self) -> Self {
+        Self { tos: 0, ttl: 0, df: false, ..self.clone() }
+    }
+
     /// Its fields by name.
     pub(crate) fn fields(&self) -> Vec<(&'static str, String)> {
         vec![
@@ -127,6 +136,8 @@ pub(crate) type Table = BTreeMap<String, Vec<Row>>;
 pub(crate) struct Run {
     pub(crate) seen: Vec<Seen>,
     pub(crate) fdb: Table,
+    /// Stations asked for; the engine's only.
+    pub(crate) misses: Vec<[u8; 6]>,
     /// Whether drop reasons were recorded.
     pub(crate) reasons: bool,
 }
