@@ -12,8 +12,8 @@ mod common;
 use common::world::{self, A, B, Frame, GROUP, LOCAL, Packet, R, REMOTE, THIRD, VNI, Vtep, mac, vxlan};
 use core::net::{IpAddr, Ipv4Addr};
 use vtep::engine::{
-    Command, CommandError, Config, Cursor, Done, DropReason, Engine, Event, Flood, Flush, Place, Profile, Remote,
-    RewriteError, Storage, Verdict,
+    Command, CommandError, Config, Cursor, Done, DropReason, Egress, Engine, Event, Flood, Flush, Place, Profile,
+    Remote, RewriteError, Storage, Verdict,
 };
 use vtep::table::fdb::Owners;
 use vtep::table::{
@@ -426,5 +426,31 @@ fn packets_to_groups_have_a_ttl_of_their_own() {
         let config = *vtep.engine.underlay_config(UnderlayId(0)).unwrap();
         let config = UnderlayConfig { group_ttl: Some(0), ..config };
         refused(&mut vtep, Command::SetUnderlay { id: UnderlayId(0), config }, CommandError::BadValue);
+    }
+}
+
+/// Copies of one flood to several endpoints at one address had the same IPv4 identification, and so had fragments of both.
+#[test]
+fn no_two_packets_to_one_address_share_an_identification() {
+    for profile in world::PROFILES {
+        let mut vtep = Vtep::vxlan(profile);
+        let remotes = [Remote::at(REMOTE), with_vni(REMOTE, 777), Remote { port: Some(8472), ..Remote::at(REMOTE) }];
+        for remote in remotes {
+            flood_add(&mut vtep, 0, remote);
+        }
+        let mut idents = Vec::new();
+        for _ in 0..5 {
+            for dst in [world::BROADCAST, world::NOBODY] {
+                let frame = Frame::new(dst, A).bytes();
+                let verdict = vtep.on_port(0, &frame);
+                let copies = vtep.copies(&verdict, &frame).into_iter();
+                let sent = copies.filter(|(to, _)| matches!(to, Egress::Underlay(_)));
+                idents.extend(sent.map(|(_, packet)| u16::from_be_bytes([packet[4], packet[5]])));
+            }
+        }
+        let count = idents.len();
+        idents.sort_unstable();
+        idents.dedup();
+        assert_eq!((count, idents.len()), (30, 30), "{profile:?}");
     }
 }

@@ -131,7 +131,7 @@ impl Engine<'_> {
         } else {
             (FloodSwitches::UNKNOWN_UNICAST, DropReason::UnknownUnicastOff)
         };
-        let miss = config.l2miss && switch == FloodSwitches::UNKNOWN_UNICAST && self.reports_miss(bridge, source);
+        let miss = config.l2miss && switch == FloodSwitches::UNKNOWN_UNICAST && self.reports_miss(network, source);
         let miss = miss.then_some(mac);
         let decision = Decision { miss, ..decision };
         // A group address with a list of its own is a known destination.
@@ -141,8 +141,8 @@ impl Engine<'_> {
         decision.with(self.flood(network, source, wanted.or(bridge.flood_list), frame, bytes))
     }
 
-    fn reports_miss(&self, bridge: &Bridge, source: Source) -> bool {
-        let listed = || bridge.flood_list.is_some_and(|list| !self.flood_lists.is_empty(list));
+    fn reports_miss(&self, network: Network<'_>, source: Source) -> bool {
+        let listed = || network.bridge.flood_list.is_some_and(|list| !self.flood_lists.is_empty(list));
         !self.switches.contains(Switches::MISS_IF_NO_FLOOD_LIST) || matches!(source, Source::Port(_)) && !listed()
     }
 

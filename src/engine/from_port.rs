@@ -18,7 +18,7 @@ impl Engine<'_> {
         if payload != FrameKind::Ethernet {
             return decision.drop(DropReason::UnsupportedPayload);
         }
-        let keep = port.vlan.is_none() && bridge.config.is_some_and(|config| config.vlan_encap == VlanEncap::Keep);
+        let keep = port.vlan.is_none() && network.config.vlan_encap == VlanEncap::Keep;
         let Ok(inner) = self.parse_inner(bytes, keep) else {
             return decision.drop(DropReason::InnerTruncated);
         };

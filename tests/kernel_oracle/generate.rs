@@ -66,7 +66,7 @@ pub(crate) fn scenario(random: &mut Random, cases: usize) -> Scenario {
         if commands.contains(&step) {
             ops.push(Op::Fdb(command(random, &device)));
         }
-        ops.push(if random.chance(65) { rx(random, &device) } else { Op::Tx(sent(random)) });
+        ops.push(if random.chance(65) { rx(random, &device) } else { Op::Tx(sent(random, &device)) });
     }
     Scenario { device, ops }
 }
@@ -83,6 +83,7 @@ fn device(random: &mut Random) -> Device {
         checksum: random.chance(70),
         accept_zero_checksum_v6: random.chance(30),
         source_ports: random.pick(&[None, None, Some((5000, 5001)), Some((49152, 65535))]),
+        mtu: random.pick(&[Device::DEFAULT.mtu, Device::DEFAULT.mtu, 1600]),
         ..Device::DEFAULT
     }
 }
@@ -241,7 +242,7 @@ fn mutate(random: &mut Random, device: &Device, mut packet: Packet) -> Vec<u8> {
 }
 
 /// A frame that the device is given.
-fn sent(random: &mut Random) -> Vec<u8> {
+fn sent(random: &mut Random, device: &Device) -> Vec<u8> {
     let dst = match random.below(100) {
         0..10 => local(random),
         10..25 => BROADCAST,
@@ -257,6 +258,12 @@ fn sent(random: &mut Random) -> Vec<u8> {
         12..30 => DEVICE_MAC,
         _ => local(random),
     };
+    if device.mtu > Device::DEFAULT.mtu && random.chance(20) {
+        // About what fits the underlay.
+        let mut frame = Frame::of_len(dst, src, 1400 + random.below(200));
+        frame.body[6] = random.pick(&[0x00, 0x40]);
+        return frame.bytes();
+    }
     inner(random, dst, src)
 }
 

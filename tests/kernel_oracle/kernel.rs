@@ -173,16 +173,18 @@ impl Stretch<'_> {
     }
 }
 
-/// The inner frame of what might be one of ours; `None` for what the far end has nothing to do with (ICMP, MLD). Later
-/// fragments are given whole.
+/// The inner frame of what might be one of ours, empty for a later fragment; `None` for what the far end has nothing to
+/// do with (ICMP, MLD).
 fn tunnelled(frame: &[u8]) -> Option<&[u8]> {
     let (protocol, udp) = match frame.get(12..14)? {
+        [0x08, 0x00] if u16::from_be_bytes([*frame.get(20)?, *frame.get(21)?]) & 0x1fff != 0 => (44, 0),
         [0x08, 0x00] => (*frame.get(23)?, 34),
         [0x86, 0xdd] => (*frame.get(20)?, 54),
         _ => return None,
     };
     match protocol {
         17 => frame.get(udp + 16..),
+        // A fragment.
         44 => Some(&[]),
         _ => None,
     }

@@ -27,59 +27,10 @@ pub(crate) struct Meant {
 /// All of them. Whatever differs and stands not here is a fault, of the engine or of this test.
 pub(crate) const MEANT: &[Meant] = &[
     Meant {
-        name: "behind a tunnel",
-        teaches: false,
-        why: "the device hands every frame up; the engine is device and bridge in one, and sends nothing back into tunnels",
-        covers: |case| received(case) && ours_drops(case, &["split-horizon", "reflected"]) && delivered(case.kernel),
-    },
-    Meant {
-        name: "to itself",
-        teaches: false,
-        why: "the device sends out whatever it is given; the engine knows that its own MAC is not behind a tunnel",
-        covers: |case| matches!(case.op, Op::Tx(frame) if frame[..6] == DEVICE_MAC) && ours_drops(case, &["reflected"]),
-    },
-    Meant {
         name: "fragments",
         teaches: true,
         why: "the kernel's IP layer reassembles before the device sees a packet; the engine drops fragments by name",
         covers: |case| received(case) && ours_drops(case, &["outer-fragment"]),
-    },
-    Meant {
-        name: "fragmenting",
-        teaches: false,
-        why: "what passes the MTU leaves the kernel in fragments; the engine hands it to the IP layer that makes them",
-        covers: |case| match (case.kernel, case.ours) {
-            (Seen::Tx { sent: kernel, .. }, Seen::Tx { sent: ours, .. }) => {
-                let whole: Vec<Sent> = kernel.iter().map(|sent| Sent { fragments: 1, ..sent.clone() }).collect();
-                kernel.iter().any(|sent| sent.fragments > 1) && whole == *ours
-            }
-            _ => false,
-        },
-    },
-    Meant {
-        name: "malformed inner IP",
-        teaches: false,
-        why: "a header of another version or length than its EtherType says: the kernel goes by the EtherType, reads TOS \
-              and DF and writes ECN there; the engine leaves alone what is no IP header",
-        covers: |case| match (case.kernel, case.ours) {
-            (Seen::Rx { .. }, Seen::Rx { delivered, .. }) => {
-                let ecn = |frames: &[Vec<u8>]| frames.iter().map(|frame| without_ecn(frame)).collect::<Vec<_>>();
-                let same = matches!(case.kernel, Seen::Rx { delivered: kernel, .. } if ecn(kernel) == ecn(delivered));
-                inner(case).is_some_and(is_malformed) && (same || dropped_as(case, "IP_TUNNEL_ECN"))
-            }
-            (Seen::Tx { sent: kernel, .. }, Seen::Tx { sent: ours, .. }) => {
-                let rest = |sent: &[Sent]| sent.iter().map(Sent::without_inherited).collect::<Vec<_>>();
-                ours.first().is_some_and(|sent| is_malformed(&sent.inner)) && rest(kernel) == rest(ours)
-            }
-            _ => false,
-        },
-    },
-    Meant {
-        name: "cut tag",
-        teaches: false,
-        why: "the device hands up a frame that ends within two bytes of its VLAN tag; the kernel's VLAN layer above drops \
-              it, before it can be captured",
-        covers: |case| received(case) && place_of_drop(case) == Some("skb_vlan_untag"),
     },
     Meant {
         name: "UDP length 0 over IPv6",
@@ -115,6 +66,30 @@ pub(crate) const MEANT: &[Meant] = &[
         },
     },
     Meant {
+        name: "behind a tunnel",
+        teaches: false,
+        why: "the device hands every frame up; the engine is device and bridge in one, and sends nothing back into tunnels",
+        covers: |case| received(case) && ours_drops(case, &["split-horizon", "reflected"]) && delivered(case.kernel),
+    },
+    Meant {
+        name: "to itself",
+        teaches: false,
+        why: "the device sends out whatever it is given; the engine knows that its own MAC is not behind a tunnel",
+        covers: |case| matches!(case.op, Op::Tx(frame) if frame[..6] == DEVICE_MAC) && ours_drops(case, &["reflected"]),
+    },
+    Meant {
+        name: "fragmenting",
+        teaches: false,
+        why: "what passes the MTU leaves the kernel in fragments; the engine hands it to the IP layer that makes them",
+        covers: |case| match (case.kernel, case.ours) {
+            (Seen::Tx { sent: kernel, .. }, Seen::Tx { sent: ours, .. }) => {
+                let whole: Vec<Sent> = kernel.iter().map(|sent| Sent { fragments: 1, ..sent.clone() }).collect();
+                kernel.iter().any(|sent| sent.fragments > 1) && whole == *ours
+            }
+            _ => false,
+        },
+    },
+    Meant {
         name: "more than three tags",
         teaches: false,
         why: "the kernel looks for the IP header behind up to eight tags, the engine behind three",
@@ -125,6 +100,31 @@ pub(crate) const MEANT: &[Meant] = &[
             }
             _ => false,
         },
+    },
+    Meant {
+        name: "malformed inner IP",
+        teaches: false,
+        why: "a header of another version or length than its EtherType says: the kernel goes by the EtherType, reads TOS \
+              and DF and writes ECN there; the engine leaves alone what is no IP header",
+        covers: |case| match (case.kernel, case.ours) {
+            (Seen::Rx { .. }, Seen::Rx { delivered, .. }) => {
+                let ecn = |frames: &[Vec<u8>]| frames.iter().map(|frame| without_ecn(frame)).collect::<Vec<_>>();
+                let same = matches!(case.kernel, Seen::Rx { delivered: kernel, .. } if ecn(kernel) == ecn(delivered));
+                inner(case).is_some_and(is_malformed) && (same || dropped_as(case, "IP_TUNNEL_ECN"))
+            }
+            (Seen::Tx { sent: kernel, .. }, Seen::Tx { sent: ours, .. }) => {
+                let rest = |sent: &[Sent]| sent.iter().map(Sent::without_inherited).collect::<Vec<_>>();
+                ours.first().is_some_and(|sent| is_malformed(&sent.inner)) && rest(kernel) == rest(ours)
+            }
+            _ => false,
+        },
+    },
+    Meant {
+        name: "cut tag",
+        teaches: false,
+        why: "the device hands up a frame that ends within two bytes of its VLAN tag; the kernel's VLAN layer above drops \
+              it, before it can be captured",
+        covers: |case| received(case) && place_of_drop(case) == Some("skb_vlan_untag"),
     },
     Meant {
         name: "commands that do nothing",

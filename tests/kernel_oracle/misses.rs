@@ -65,7 +65,12 @@ impl Monitor {
     /// The stations asked for.
     fn misses(&self) -> Result<Vec<String>> {
         let misses = self.until_now()?.into_iter().filter(|line| line.starts_with("miss "));
-        Ok(misses.filter_map(|line| Some(line.split_once("lladdr ")?.1.split(' ').next()?.to_owned())).collect())
+        // Zero is left out.
+        let mac = |line: String| match line.split_once("lladdr ") {
+            Some((_, mac)) => mac.split(' ').next().unwrap_or_default().to_owned(),
+            None => hex_mac([0; 6]),
+        };
+        Ok(misses.map(mac).collect())
     }
 }
 

@@ -101,7 +101,7 @@ fn limit(vtep: &mut Vtep, device: &Device) {
     vtep.command(Command::SetBridge { id: BridgeId(0), config });
 }
 
-/// The FDB in the kernel's terms. Of a group address with a list of its own, only that it is there.
+/// The FDB in the kernel's terms.
 fn table(vtep: &Vtep) -> Table {
     let engine = &vtep.engine;
     let row = |remote: vtep::engine::Remote, kind| Row {
@@ -123,7 +123,13 @@ fn table(vtep: &Vtep) -> Table {
         match engine.place(entry.destination()) {
             Some(Place::Remote(remote)) => rows.push(row(remote, kind)),
             Some(place) => panic!("{mac:?} at {place:?}"),
-            None => assert!(matches!(entry.destination(), Destination::Group(_))),
+            None => {
+                let Destination::Group(list) = entry.destination() else {
+                    panic!("{mac:?} at an endpoint that is gone")
+                };
+                let endpoints = engine.group(list).map(|id| engine.endpoints().get(id).unwrap());
+                rows.extend(endpoints.map(|endpoint| row((*endpoint.address()).into(), kind)));
+            }
         }
     }
     let defaults: Vec<Row> = engine
