@@ -17,8 +17,8 @@
 mod common;
 
 use common::world::*;
-use vtep::engine::{Command, DropReason, Place, Profile, Remote, Switches, Verdict};
-use vtep::table::{Ageing, BridgeId, Owner, PortId, VlanDecap};
+use vtep::engine::{Command, DropReason, Event, Place, Profile, Remote, Switches, Verdict};
+use vtep::table::{Ageing, BridgeId, Owner, PortId, VlanDecap, VlanEncap};
 use vtep::wire::template::Df;
 use vtep::wire::{Encapsulation, Vni};
 
@@ -28,7 +28,7 @@ const GENEVE: Encapsulation = Encapsulation::Geneve;
 /// Whether an endpoint with these switches behaves as Linux does.
 type Witness = fn(Switches) -> bool;
 
-const WITNESSES: [(Switches, Witness); 15] = [
+const WITNESSES: [(Switches, Witness); 19] = [
     (Switches::STRICT_RESERVED, strict_reserved),
     (Switches::LEARN_BEFORE_VALIDATE, learn_before_validate),
     (Switches::MOVE_IP_ONLY, move_ip_only),
@@ -44,6 +44,10 @@ const WITNESSES: [(Switches, Witness); 15] = [
     (Switches::DATA_MOVES_CONTROL, data_moves_control),
     (Switches::UNDERLAY_FRAGMENTS, underlay_fragments),
     (Switches::ZERO_CHECKSUM_FROM_ANYONE, zero_checksum_from_anyone),
+    (Switches::PASS_CUT_TAGS, pass_cut_tags),
+    (Switches::SEND_NO_SHORT_IP, send_no_short_ip),
+    (Switches::DF_SKIPS_TAGGED, df_skips_tagged),
+    (Switches::MISS_IF_NO_FLOOD_LIST, miss_if_no_flood_list),
 ];
 
 #[test]
@@ -265,4 +269,79 @@ fn zero_checksum_from_anyone(switches: Switches) -> bool {
     let forwards = matches!(verdict, Verdict::Flood(_));
     assert!(forwards || verdict == Verdict::Drop(DropReason::ZeroChecksumUnknownEndpoint));
     forwards
+}
+
+/// `vxlan_rcv` looks at the EtherType only, and `vxlan_xmit` for an IP header that it does not find.
+fn pass_cut_tags(switches: Switches) -> bool {
+    let whole = Frame::new(A, R).vlan(7).vlan(8).bytes();
+    let results = [14, 17, 18, 21].map(|len| {
+        let mut vtep = vtep_with(switches, VXLAN, |setup| {
+            setup.bridge.vlan_encap = VlanEncap::Keep;
+            setup.bridge.vlan_decap = VlanDecap::Keep;
+        });
+        vtep.flood_to(REMOTE);
+        let packet = Packet::vxlan(&whole[..len]).bytes();
+        let verdict = vtep.on_underlay(&packet);
+        let copies = vtep.copies(&verdict, &packet);
+        assert!(copies.iter().all(|(_, bytes)| *bytes == whole[..len]), "as it came");
+        let delivers = !copies.is_empty();
+        assert!(delivers || verdict == Verdict::Drop(DropReason::InnerTruncated));
+        assert_eq!(vtep.remote_of(R).is_some(), delivers, "learned from what is delivered");
+        let sent = vtep.sent(1, &whole[..len]);
+        assert!(sent.iter().all(|sent| sent.inner == whole[..len]), "as it came");
+        assert_eq!(!sent.is_empty(), delivers);
+        // Where tags are not kept, nobody knows what such a frame is.
+        let mut strict = vtep_with(switches, VXLAN, |_| {});
+        strict.refuses(&packet, DropReason::InnerTruncated);
+        strict.refuses_from_port(0, &whole[..len], DropReason::InnerTruncated);
+        delivers
+    });
+    assert!(results.iter().all(|result| *result == results[0]));
+    results[0]
+}
+
+/// `skb_vlan_inet_prepare` wants the whole IP header, behind tags as well.
+fn send_no_short_ip(switches: Switches) -> bool {
+    let results = [(false, 19), (true, 39)].map(|(ipv6, len)| {
+        let mut vtep = vtep_with(switches, VXLAN, |setup| setup.bridge.vlan_encap = VlanEncap::Keep);
+        vtep.station_at(R, Remote::at(REMOTE));
+        let mut frame = ip_frame(R, A, ipv6, 0);
+        frame.body.truncate(len);
+        let verdicts = [frame.bytes(), frame.vlan(7).bytes()].map(|frame| vtep.on_port(0, &frame));
+        let drops = verdicts.map(|verdict| verdict == Verdict::Drop(DropReason::InnerShortIp));
+        assert!(drops[0] || verdicts.iter().all(|verdict| matches!(verdict, Verdict::Encapsulate(_))));
+        assert_eq!(drops[0], drops[1]);
+        drops[0]
+    });
+    assert_eq!(results[0], results[1]);
+    results[0]
+}
+
+/// `vxlan_xmit_one` asks the EtherType of the frame whether DF is to be looked for.
+fn df_skips_tagged(switches: Switches) -> bool {
+    let mut vtep = vtep_with(switches, VXLAN, |setup| {
+        setup.underlay.df = Df::Inherit;
+        setup.bridge.vlan_encap = VlanEncap::Keep;
+    });
+    vtep.station_at(R, Remote::at(REMOTE));
+    let frame = ip_frame(R, A, false, 0);
+    assert!(vtep.sent_one(&frame.bytes()).ip.df, "the frame has it");
+    one_of(vtep.sent_one(&frame.vlan(7).bytes()).ip.df, true, false)
+}
+
+/// `vxlan_xmit` asks for a station after it has found no entry for zero either; `vxlan_rcv` asks for none.
+fn miss_if_no_flood_list(switches: Switches) -> bool {
+    let mut vtep = vtep_with(switches, VXLAN, |setup| setup.bridge.l2miss = true);
+    let mut reports = |flood, from_port| {
+        if flood {
+            vtep.flood_to(THIRD);
+        }
+        match from_port {
+            true => vtep.on_port(0, &Frame::new(NOBODY, A).bytes()),
+            false => vtep.on_underlay(&Packet::vxlan(&Frame::new(NOBODY, R).bytes()).bytes()),
+        };
+        vtep.events().contains(&Event::Miss { bridge: BridgeId(0), mac: mac(NOBODY) })
+    };
+    assert!(reports(false, true));
+    one_of([reports(false, false), reports(true, true)], [true, true], [false, false])
 }

@@ -14,6 +14,8 @@ use core::net::{IpAddr, Ipv4Addr};
 use vtep::engine::{
     Command, CommandError, Config, Cursor, Done, DropReason, Egress, Engine, Event, Flood, Flush, Input, Place,
     Profile, Remote, RewriteError, Storage, Verdict,
+    Command, CommandError, Config, Cursor, Done, DropReason, Egress, Engine, Event, Flood, Flush, Place, Profile,
+    Remote, RewriteError, Storage, Verdict,
 };
 use vtep::table::fdb::Owners;
 use vtep::table::{
@@ -431,4 +433,69 @@ fn our_own_addresses_are_not_remote() {
     let (place, owner, sticky) = (Place::Remote(Remote::at(REMOTE)), Owner::Local, false);
     refused(&mut vtep, Command::FdbAdd { bridge, mac, place, owner, sticky }, CommandError::BadValue);
     refused(&mut vtep, Command::FdbReplace { bridge, mac, place, owner, sticky }, CommandError::BadValue);
+/// Profile `Linux` refused Group Policy headers with a bit set between the flags, which Linux passes over.
+#[test]
+fn linux_looks_at_the_first_and_last_byte_of_a_group_policy_header() {
+    let mut vtep = Vtep::with(Profile::Linux, Encapsulation::Vxlan, |setup| setup.bridge.gbp = true);
+    for bit in 0..64 {
+        for first in [0x08, 0x88] {
+            let mut packet = Packet::from_r_to_a();
+            packet.tunnel[0] = first;
+            packet.tunnel[bit / 8] ^= 0x80 >> (bit % 8);
+            let drop = match vtep.on_underlay(&packet.bytes()) {
+                Verdict::Drop(reason) => Some(reason),
+                _ => None,
+            };
+            let expected = match bit {
+                0 | 8..32 => None,
+                4 => Some(DropReason::NoVni),
+                32..56 => Some(DropReason::UnknownVni),
+                _ => Some(DropReason::ReservedBits),
+            };
+            assert_eq!(drop, expected, "bit {bit} of {first:#04x}");
+        }
+    }
+}
+
+/// Profile `Linux` sent packets to groups with a TTL of 64; Linux sends them with 1, unless told otherwise.
+#[test]
+fn packets_to_groups_have_a_ttl_of_their_own() {
+    for (profile, expected) in [(Profile::Rfc, 64), (Profile::Linux, 1)] {
+        let mut vtep = Vtep::vxlan(profile);
+        flood_add(&mut vtep, 0, Remote::at(GROUP));
+        flood_add(&mut vtep, 0, Remote::at(world::GROUP6));
+        flood_add(&mut vtep, 0, Remote::at(REMOTE));
+        let mut ttls: Vec<u8> = vtep.sent(0, &Frame::new(R, A).bytes()).iter().map(|sent| sent.ip.ttl).collect();
+        ttls.sort_unstable();
+        assert_eq!(ttls, [expected.min(64), expected, 64], "{profile:?}");
+        let config = *vtep.engine.underlay_config(UnderlayId(0)).unwrap();
+        let config = UnderlayConfig { group_ttl: Some(0), ..config };
+        refused(&mut vtep, Command::SetUnderlay { id: UnderlayId(0), config }, CommandError::BadValue);
+    }
+}
+
+/// Copies of one flood to several endpoints at one address had the same IPv4 identification, and so had fragments of both.
+#[test]
+fn no_two_packets_to_one_address_share_an_identification() {
+    for profile in world::PROFILES {
+        let mut vtep = Vtep::vxlan(profile);
+        let remotes = [Remote::at(REMOTE), with_vni(REMOTE, 777), Remote { port: Some(8472), ..Remote::at(REMOTE) }];
+        for remote in remotes {
+            flood_add(&mut vtep, 0, remote);
+        }
+        let mut idents = Vec::new();
+        for _ in 0..5 {
+            for dst in [world::BROADCAST, world::NOBODY] {
+                let frame = Frame::new(dst, A).bytes();
+                let verdict = vtep.on_port(0, &frame);
+                let copies = vtep.copies(&verdict, &frame).into_iter();
+                let sent = copies.filter(|(to, _)| matches!(to, Egress::Underlay(_)));
+                idents.extend(sent.map(|(_, packet)| u16::from_be_bytes([packet[4], packet[5]])));
+            }
+        }
+        let count = idents.len();
+        idents.sort_unstable();
+        idents.dedup();
+        assert_eq!((count, idents.len()), (30, 30), "{profile:?}");
+    }
 }

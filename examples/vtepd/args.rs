@@ -80,9 +80,9 @@ pub struct DaemonArgs {
     /// Learn no MAC from packets; the same as --ageing nolearn
     #[arg(long)]
     pub nolearning: bool,
-    /// TTL of tunnel packets: 1 to 255, or inherit
-    #[arg(long, default_value = "64", value_parser = ttl)]
-    pub ttl: Ttl,
+    /// TTL of tunnel packets: 1 to 255, or inherit; 64 unless given, in profile linux 1 to a group
+    #[arg(long, value_parser = ttl)]
+    pub ttl: Option<Ttl>,
     /// TOS of tunnel packets: a multiple of 4, or inherit
     #[arg(long, default_value = "0", value_parser = tos)]
     pub tos: Tos,
@@ -272,7 +272,7 @@ mod tests {
         assert_eq!(cli.id, Vni::new(5000));
         assert_eq!(cli.remote.len(), 2);
         assert_eq!(cli.srcport, Some(vec![40_000, 50_000]));
-        assert_eq!((cli.ageing, cli.ttl, cli.tos), (Ageing::Never, Ttl::Inherit, Tos::Fixed(16)));
+        assert_eq!((cli.ageing, cli.ttl, cli.tos), (Ageing::Never, Some(Ttl::Inherit), Tos::Fixed(16)));
         let cli = parse("--vni 1=a --vni 2=b --vni 2=c --local fd00::1").unwrap();
         assert_eq!(cli.daemon.networks.len(), 3);
         assert!(cli.command.is_none());

@@ -174,7 +174,10 @@ fn underlay(args: &DaemonArgs, profile: Profile) -> Result<UnderlayConfig, Strin
             return Err(format!("--local {known} and --local {local}: one address of a family, please"));
         }
     }
-    config.ttl = args.ttl;
+    if let Some(ttl) = args.ttl {
+        config.ttl = ttl;
+        config.group_ttl = None;
+    }
     config.tos = args.tos;
     config.df = args.df.map_or(config.df, Into::into);
     if args.udpcsum || args.noudpcsum {

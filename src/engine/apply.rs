@@ -49,7 +49,8 @@ impl Engine<'_> {
         let vlan_is_bad = config.link.and_then(|l| l.vlan).is_some_and(|vid| !is_vid(vid));
         // 68 and 1280 bytes are the least that IPv4 and IPv6 links carry (RFC 791, RFC 8200 section 5).
         let mtu_is_bad = config.mtu < if config.ipv6.is_some() { 1280 } else { 68 };
-        if vlan_is_bad || mtu_is_bad || config.ttl == Ttl::Fixed(0) {
+        let ttl_is_bad = config.ttl == Ttl::Fixed(0) || config.group_ttl == Some(0);
+        if vlan_is_bad || mtu_is_bad || ttl_is_bad {
             return Err(CommandError::BadValue);
         }
         let usable = |a: IpAddr| is_unicast(a);

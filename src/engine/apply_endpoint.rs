@@ -7,7 +7,7 @@ use super::{CommandError, Done, EndpointHandle, Engine, Switches};
 use crate::table::{
     Destination, Endpoint, EndpointAddress, EndpointConfig, EndpointId, Fragments, GroupId, Horizon, Origin,
 };
-use crate::wire::{Depth, Df, Encapsulation, EtherType, Link, MacAddr, Tag, Template, TemplateConfig};
+use crate::wire::{Depth, Df, Encapsulation, EtherType, Link, MacAddr, Tag, Template, TemplateConfig, Ttl};
 
 impl Engine<'_> {
     pub(super) fn set_endpoint(
@@ -130,10 +130,14 @@ impl Engine<'_> {
             IpAddr::V4(_) => underlay.checksum_v4.unwrap_or(address.encapsulation == Encapsulation::Geneve),
             IpAddr::V6(_) => underlay.checksum_v6,
         };
+        let ttl = match underlay.group_ttl {
+            Some(ttl) if address.address.is_multicast() => Ttl::Fixed(ttl),
+            _ => underlay.ttl,
+        };
         let template = Template::new(&TemplateConfig {
             link,
             dst_port: address.port,
-            ttl: underlay.ttl,
+            ttl,
             tos: underlay.tos,
             df: underlay.df,
             udp_checksum,

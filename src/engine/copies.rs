@@ -1,7 +1,7 @@
 //! The copies of a flood, one by one.
 
 use super::forward::TunnelCopy;
-use super::{Engine, Flood, RewriteError, Switches, Verdict};
+use super::{Engine, Flood, OuterFields, RewriteError, Switches, Verdict};
 use crate::table::{Bridge, EndpointId, PortId};
 
 /// How far a flood's copies have been handed out. A new cursor is at the start.
@@ -9,13 +9,15 @@ use crate::table::{Bridge, EndpointId, PortId};
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Cursor {
     at: At,
+    /// Copies to endpoints so far: two may go to one address, and then need an IPv4 identification each.
+    sent: u16,
 }
 
 impl Cursor {
     /// Before the first copy.
     #[must_use]
     pub const fn new() -> Self {
-        Self { at: At::Start }
+        Self { at: At::Start, sent: 0 }
     }
 }
 
@@ -76,13 +78,13 @@ impl Engine<'_> {
                         None if self.switches.contains(Switches::FIRST_COPY_LAST) => At::Last,
                         None => At::End,
                     };
-                    member.and_then(|(id, _)| self.copy_to_endpoint(flood, bridge, id))
+                    member.and_then(|(id, _)| self.copy_to_endpoint(flood, bridge, id, &mut cursor.sent))
                 }
                 At::Last => {
                     cursor.at = At::End;
                     let first = flood.group.and_then(|group| self.flood_lists.first(group));
                     let id = first.and_then(|place| self.flood_lists.member(place)).map(|(id, _)| id);
-                    id.and_then(|id| self.copy_to_endpoint(flood, bridge, id))
+                    id.and_then(|id| self.copy_to_endpoint(flood, bridge, id, &mut cursor.sent))
                 }
                 At::End => return None,
             };
@@ -113,7 +115,7 @@ impl Engine<'_> {
         copy.map(Verdict::Deliver)
     }
 
-    fn copy_to_endpoint(&self, flood: &Flood, bridge: &Bridge, id: EndpointId) -> Option<Verdict> {
+    fn copy_to_endpoint(&self, flood: &Flood, bridge: &Bridge, id: EndpointId, sent: &mut u16) -> Option<Verdict> {
         let endpoint = self.endpoints.get(id)?;
         let from_group = flood.from_group;
         if flood.from_endpoint == Some(id) || from_group != 0 && endpoint.config.split_horizon == from_group {
@@ -124,12 +126,13 @@ impl Engine<'_> {
             frame: flood.frame,
             edit: flood.tunnel_edit,
             len: flood.tunnel_len,
-            outer: flood.outer,
+            outer: OuterFields { ident: flood.outer.ident.wrapping_add(*sent), ..flood.outer },
             shared: true,
         };
         let copy = copy.to(id, endpoint, config);
-        if copy.is_none() {
-            self.counters.count_copy_too_big();
+        match copy {
+            Some(_) => *sent = sent.wrapping_add(1),
+            None => self.counters.count_copy_too_big(),
         }
         copy.map(Verdict::Encapsulate)
     }

@@ -9,7 +9,7 @@ use crate::table::{
     BridgeConfig, Destination, Endpoint, EndpointId, FloodSwitches, GroupId, Horizon, Instant, PortId, VlanEncap,
 };
 use crate::wire::edit::{Edit, VlanEdit};
-use crate::wire::{Ecn, EtherType, Inner, Span, TunnelFlags, flow_hash};
+use crate::wire::{Ecn, EtherType, Inner, IpKind, Layer, Span, TunnelFlags, WireError, flow_hash};
 
 /// A frame as forwarding sees it.
 #[derive(Clone, Copy, Debug)]
@@ -38,26 +38,17 @@ impl Frame {
         u32::try_from(edit.edited_len(len, self.inner.tags())).unwrap_or(u32::MAX)
     }
 
+    /// Whether a tag is left that has not served its purpose.
+    #[inline]
+    const fn is_tagged(&self) -> bool {
+        self.inner.tags() > self.popped
+    }
+
     /// What changes on the way to a port, before the port's own tag.
     #[inline]
     fn port_edit(&self) -> Edit {
         let edit = Edit::NONE.with_pop(self.popped);
         self.ecn.map_or(edit, |ecn| edit.with_ecn(ecn))
-    }
-
-    /// What changes on the way into a tunnel.
-    #[inline]
-    fn tunnel_edit(&self, policy: VlanEncap) -> Result<Edit, DropReason> {
-        let tagged = self.inner.tags() > self.popped;
-        let edit = self.port_edit();
-        match policy {
-            VlanEncap::Strip => Ok(edit.with_pop(self.inner.tags())),
-            VlanEncap::Drop if tagged => Err(DropReason::VlanTagged),
-            VlanEncap::Keep | VlanEncap::Drop => Ok(edit),
-            // A tag that is set keeps its priority; one that is pushed has none.
-            VlanEncap::Map(vid) if tagged => Ok(edit.with_vlan(VlanEdit::SetVid(vid))),
-            VlanEncap::Map(vid) => Ok(edit.with_vlan(VlanEdit::PushVlan(vid))),
-        }
     }
 }
 
@@ -92,6 +83,17 @@ impl TunnelCopy {
 }
 
 impl Engine<'_> {
+    /// Reads an inner frame, whose tags are left alone if `keep`.
+    #[inline]
+    pub(super) fn parse_inner(&self, frame: &[u8], keep: bool) -> Result<Inner, WireError> {
+        match Inner::parse_ethernet(frame) {
+            Err(error) if keep && error.layer == Layer::Vlan && self.switches.contains(Switches::PASS_CUT_TAGS) => {
+                Inner::parse_link(frame)
+            }
+            result => result,
+        }
+    }
+
     /// Finds out where a frame goes. `decision` carries what is known so far.
     pub(super) fn forward(
         &self,
@@ -129,13 +131,19 @@ impl Engine<'_> {
         } else {
             (FloodSwitches::UNKNOWN_UNICAST, DropReason::UnknownUnicastOff)
         };
-        let miss = (config.l2miss && switch == FloodSwitches::UNKNOWN_UNICAST).then_some(frame.inner.dst());
+        let miss = config.l2miss && switch == FloodSwitches::UNKNOWN_UNICAST && self.reports_miss(network, source);
+        let miss = miss.then_some(mac);
         let decision = Decision { miss, ..decision };
         // A group address with a list of its own is a known destination.
         if wanted.is_none() && !config.flood.contains(switch) {
             return decision.drop(off);
         }
         decision.with(self.flood(network, source, wanted.or(bridge.flood_list), frame, bytes))
+    }
+
+    fn reports_miss(&self, network: Network<'_>, source: Source) -> bool {
+        let listed = || network.bridge.flood_list.is_some_and(|list| !self.flood_lists.is_empty(list));
+        !self.switches.contains(Switches::MISS_IF_NO_FLOOD_LIST) || matches!(source, Source::Port(_)) && !listed()
     }
 
     fn to_port(&self, source: Source, id: PortId, frame: &Frame) -> Verdict {
@@ -167,7 +175,7 @@ impl Engine<'_> {
                 return Verdict::Drop(DropReason::SplitHorizon);
             }
         }
-        let edit = match frame.tunnel_edit(config.vlan_encap) {
+        let edit = match self.tunnel_edit(frame, config.vlan_encap) {
             Ok(edit) => edit,
             Err(reason) => return Verdict::Drop(reason),
         };
@@ -200,7 +208,7 @@ impl Engine<'_> {
         let ports = bridge.ports > u16::from(from_port.is_some());
         let mut group = group.filter(|g| self.has_target(*g, from_endpoint, from_group));
         let mut refused = DropReason::NoFloodTarget;
-        let tunnel_edit = frame.tunnel_edit(config.vlan_encap).unwrap_or_else(|reason| {
+        let tunnel_edit = self.tunnel_edit(frame, config.vlan_encap).unwrap_or_else(|reason| {
             if group.take().is_some() {
                 refused = reason;
             }
@@ -241,6 +249,24 @@ impl Engine<'_> {
         }
     }
 
+    /// What changes in a frame on the way into a tunnel, or why it does not go there.
+    #[inline]
+    fn tunnel_edit(&self, frame: &Frame, policy: VlanEncap) -> Result<Edit, DropReason> {
+        if frame.inner.ip() == IpKind::Short && self.switches.contains(Switches::SEND_NO_SHORT_IP) {
+            return Err(DropReason::InnerShortIp);
+        }
+        let tagged = frame.is_tagged();
+        let edit = frame.port_edit();
+        match policy {
+            VlanEncap::Strip => Ok(edit.with_pop(frame.inner.tags())),
+            VlanEncap::Drop if tagged => Err(DropReason::VlanTagged),
+            VlanEncap::Keep | VlanEncap::Drop => Ok(edit),
+            // A tag that is set keeps its priority; one that is pushed has none.
+            VlanEncap::Map(vid) if tagged => Ok(edit.with_vlan(VlanEdit::SetVid(vid))),
+            VlanEncap::Map(vid) => Ok(edit.with_vlan(VlanEdit::PushVlan(vid))),
+        }
+    }
+
     /// The frame for one port, or `None` if there is no such port.
     #[inline]
     pub(super) fn port_copy(&self, id: PortId, frame: Span, edit: Edit, shared: bool) -> Option<Deliver> {
@@ -263,7 +289,7 @@ impl Engine<'_> {
             // As the frame goes on, not as it came (RFC 6040 section 4.1).
             tos: frame.ecn.map_or(inner.tos(), |ecn| ecn.in_tos(inner.tos())),
             ttl: inner.ttl(),
-            df: inner.df(),
+            df: inner.df() && !(frame.is_tagged() && self.switches.contains(Switches::DF_SKIPS_TAGGED)),
             flags: TunnelFlags::empty(),
             policy: 0,
             protocol: EtherType::ETHERNET,

@@ -3,8 +3,8 @@
 use super::decision::{Decision, Learn, Source};
 use super::forward::Frame;
 use super::{DropReason, Engine, Switches, Verdict};
-use crate::table::{Ageing, Instant, PortId};
-use crate::wire::{FrameKind, Inner, Span};
+use crate::table::{Ageing, Instant, PortId, VlanEncap};
+use crate::wire::{FrameKind, Span};
 
 impl Engine<'_> {
     pub(super) fn decide_from_port(&self, now: Instant, id: PortId, payload: FrameKind, bytes: &[u8]) -> Decision {
@@ -18,7 +18,8 @@ impl Engine<'_> {
         if payload != FrameKind::Ethernet {
             return decision.drop(DropReason::UnsupportedPayload);
         }
-        let Ok(inner) = Inner::parse_ethernet(bytes) else {
+        let keep = port.vlan.is_none() && network.config.vlan_encap == VlanEncap::Keep;
+        let Ok(inner) = self.parse_inner(bytes, keep) else {
             return decision.drop(DropReason::InnerTruncated);
         };
         let station = inner.src().is_station();

@@ -11,8 +11,8 @@ use crate::table::{
 };
 use crate::wire::geneve::Rules;
 use crate::wire::{
-    Ecn, Encapsulation, EtherType, Inner, IpKind, Layer, Outer, Reason, Span, TunnelFlags, UdpChecksum, WireError, ecn,
-    gpe, outer, vxlan,
+    Ecn, Encapsulation, EtherType, IpKind, Layer, Outer, Reason, Span, TunnelFlags, UdpChecksum, WireError, ecn, gpe,
+    outer, vxlan,
 };
 
 /// Geneve options this version knows: none yet, so every critical one is unknown.
@@ -65,7 +65,8 @@ impl Engine<'_> {
         let header = || tunnel.header.of(bytes).unwrap_or(&[]);
         if self.switches.contains(Switches::STRICT_RESERVED) {
             match tunnel.encap {
-                Encapsulation::Vxlan => vxlan::check_reserved(header(), config.gbp),
+                Encapsulation::Vxlan if config.gbp => check_group_policy(header()),
+                Encapsulation::Vxlan => vxlan::check_reserved(header(), false),
                 Encapsulation::Gpe => gpe::check_reserved(header()),
                 // Linux does not look at Geneve's reserved bits.
                 Encapsulation::Geneve => Ok(()),
@@ -110,7 +111,7 @@ impl Engine<'_> {
         if tunnel.protocol != EtherType::ETHERNET {
             return decision.drop(DropReason::UnsupportedPayload);
         }
-        let Ok(inner) = Inner::parse_ethernet(payload) else {
+        let Ok(inner) = self.parse_inner(payload, config.vlan_decap == VlanDecap::Keep) else {
             return decision.drop(DropReason::InnerTruncated);
         };
         let source = match self.admit(underlay, network, outer) {
@@ -217,6 +218,14 @@ impl Engine<'_> {
         let endpoint = id.and_then(|id| self.endpoints.get(id));
         let group = endpoint.map_or(EndpointConfig::DEFAULT_GROUP, |e| e.config.split_horizon);
         Ok(Source::Endpoint { id, address, group })
+    }
+}
+
+/// What Linux calls reserved in a Group Policy header: bits of the first byte and of the last, none between.
+fn check_group_policy(header: &[u8]) -> Result<(), WireError> {
+    match header.first_chunk::<{ vxlan::HEADER_LEN }>() {
+        Some(&[first, .., last]) => vxlan::check_reserved(&[first & 0x7f, 0, 0, 0, 0, 0, 0, last], false),
+        None => vxlan::check_reserved(header, true),
     }
 }
 

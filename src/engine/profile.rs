@@ -40,6 +40,14 @@ bitflags::bitflags! {
         const UNDERLAY_FRAGMENTS = 1 << 13;
         /// Where zero checksums over IPv6 are accepted, they are from any sender.
         const ZERO_CHECKSUM_FROM_ANYONE = 1 << 14;
+        /// A frame that ends inside a VLAN tag passes where tags are kept, into a tunnel and out of it.
+        const PASS_CUT_TAGS = 1 << 15;
+        /// No frame whose IPv4 or IPv6 header is cut short is sent into a tunnel.
+        const SEND_NO_SHORT_IP = 1 << 16;
+        /// DF is not inherited from a frame with a VLAN tag.
+        const DF_SKIPS_TAGGED = 1 << 17;
+        /// With `l2miss`, only a frame from a port that finds no flood list either is reported.
+        const MISS_IF_NO_FLOOD_LIST = 1 << 18;
     }
 }
 
@@ -87,13 +95,19 @@ impl Profile {
         }
     }
 
-    /// An underlay with this profile's checksum, DF and ECN rules.
+    /// An underlay with this profile's checksum, TTL, DF and ECN rules.
     #[must_use]
     pub const fn underlay(self, address: IpAddr) -> UnderlayConfig {
         let rfc = UnderlayConfig::new(address);
         match self {
             Self::Rfc => rfc,
-            Self::Linux => UnderlayConfig { checksum_v4: Some(true), df: Df::Unset, ecn: EcnMode::Legacy3168, ..rfc },
+            Self::Linux => UnderlayConfig {
+                group_ttl: Some(1),
+                checksum_v4: Some(true),
+                df: Df::Unset,
+                ecn: EcnMode::Legacy3168,
+                ..rfc
+            },
         }
     }
 }

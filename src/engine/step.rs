@@ -21,7 +21,7 @@ impl Engine<'_> {
             Ingress::Port { port, payload } => self.decide_from_port(now, port, payload, input.bytes),
             Ingress::Underlay { underlay, form } => self.decide_from_underlay(now, underlay, form, input.bytes),
         };
-        self.ident = self.ident.wrapping_add(1);
+        self.ident = self.ident.wrapping_add(self.idents(&decision.verdict));
         if let (Some(learn), Some(bridge)) = (decision.learn, decision.bridge) {
             let dropped = matches!(decision.verdict, Verdict::Drop(_));
             if !dropped || self.switches.contains(Switches::LEARN_BEFORE_VALIDATE) {
@@ -32,6 +32,15 @@ impl Engine<'_> {
         }
         self.conclude(&decision);
         decision.verdict
+    }
+
+    /// How many IPv4 identifications the copies of a packet need.
+    #[inline]
+    fn idents(&self, verdict: &Verdict) -> u16 {
+        match verdict {
+            Verdict::Flood(flood) => flood.group.map_or(1, |group| self.flood_lists.len(group).max(1)),
+            _ => 1,
+        }
     }
 
     /// Counts a decision and raises its miss event.

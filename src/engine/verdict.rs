@@ -179,7 +179,7 @@ pub struct Encapsulate {
 pub struct OuterFields {
     /// UDP source port: the flow's entropy.
     pub src_port: u16,
-    /// IPv4 identification.
+    /// IPv4 identification; a flood's first copy has it, the next ones the next.
     pub ident: u16,
     /// The inner TOS or traffic class; 0 where the frame carries no IP.
     pub tos: u8,

@@ -34,6 +34,8 @@ pub struct UnderlayConfig {
     pub mtu: u16,
     /// Outer TTL or hop limit.
     pub ttl: Ttl,
+    /// TTL or hop limit of packets to multicast groups (1 to 255), if another than `ttl`. Linux: 1 unless told otherwise.
+    pub group_ttl: Option<u8>,
     /// Outer DSCP.
     pub tos: Tos,
     /// The don't-fragment bit over IPv4.
@@ -65,6 +67,7 @@ impl UnderlayConfig {
             vrf: 0,
             mtu: 1500,
             ttl: Ttl::Fixed(64),
+            group_ttl: None,
             tos: Tos::Fixed(0),
             df: Df::Set,
             ecn: EcnMode::Normal,

@@ -100,6 +100,19 @@ impl Inner {
         Ok(Self { dst, src, link, ip })
     }
 
+    /// Looks at addresses and EtherType of an Ethernet frame, and at nothing behind them: a tag's TPID is a type as any.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::Truncated`] below 14 bytes.
+    pub(crate) fn parse_link(frame: &[u8]) -> Result<Self, WireError> {
+        let Some(start) = frame.first_chunk::<{ ethernet::HEADER_LEN }>() else {
+            return Err(WireError::truncated(Layer::Inner, 0, 14));
+        };
+        let source = be64(start, 6);
+        Ok(Self { dst: be64(start, 0) >> 16, src: source >> 16, link: (source & 0xffff) << ETHERTYPE | 14, ip: 0 })
+    }
+
     /// Looks at an IPv4 or IPv6 packet (Geneve and GPE carry them without Ethernet).
     ///
     /// The first four bits choose the version, and [`Inner::ethertype`] follows them.

@@ -17,6 +17,7 @@ impl Any for UnderlayConfig {
         config.vrf = any();
         config.mtu = any();
         config.ttl = any();
+        config.group_ttl = any();
         config.tos = any();
         config.df = any();
         config.ecn = any();

@@ -162,11 +162,12 @@ fn underlay(c: &UnderlayConfig) -> String {
         Tos::Inherit => "inherit".to_owned(),
     };
     format!(
-        "ipv4={} ipv6={} vrf={} mtu={} ttl={ttl} tos={tos} df={} ecn={} csum4={} csum6={} zero6={} verify={}",
+        "ipv4={} ipv6={} vrf={} mtu={} ttl={ttl} gttl={} tos={tos} df={} ecn={} csum4={} csum6={} zero6={} verify={}",
         opt(c.ipv4),
         opt(c.ipv6),
         c.vrf,
         c.mtu,
+        opt(c.group_ttl),
         name(DFS, c.df),
         name(ECNS, c.ecn),
         opt(c.checksum_v4.map(u8::from)),
@@ -184,6 +185,7 @@ fn read_underlay(f: &Fields<'_>) -> Result<UnderlayConfig, String> {
         vrf: f.get("vrf")?,
         mtu: f.get("mtu")?,
         ttl: if f.text("ttl")? == "inherit" { Ttl::Inherit } else { Ttl::Fixed(f.get("ttl")?) },
+        group_ttl: f.opt("gttl")?,
         tos: if f.text("tos")? == "inherit" { Tos::Inherit } else { Tos::Fixed(f.get("tos")?) },
         df: f.named("df", DFS)?,
         ecn: f.named("ecn", ECNS)?,
