@@ -3,7 +3,7 @@
 //!     sudo VTEP_LIVE=1 cargo test --test live
 //!
 //! Each test is a scenario: it builds its hosts and pods, lets them talk, and takes everything down again, whatever
-//! happened. Without root, or without a program of [`lab::needs::PACKAGES`], the tests count as ignored and say why;
+//! happened. Without root, or without a program of `packages.txt`, the tests count as ignored and say why;
 //! with `VTEP_LIVE=1` they fail then. They run one after the other, because some measure time; `--test-threads` changes
 //! that.
 #![allow(

@@ -109,15 +109,13 @@ pub(crate) fn within<T>(limit: Duration, what: &str, mut look: impl FnMut() -> O
     }
 }
 
-/// Takes down what an earlier run left behind that was killed before it could: its processes, then its namespaces.
+/// Takes down what an earlier run left behind that was killed before it could: its processes, then its namespaces, then
+/// its files.
 pub(crate) fn sweep() {
-    let Ok(listed) = Command::new("ip").args(["netns", "list"]).output() else { return };
-    for line in String::from_utf8_lossy(&listed.stdout).lines() {
-        let Some(name) = line.split_whitespace().next() else { continue };
-        let Some(owner) = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next()) else { continue };
-        if owner.parse::<u32>().is_err() || PathBuf::from(format!("/proc/{owner}")).exists() {
-            continue;
-        }
+    let listed = Command::new("ip").args(["netns", "list"]).output();
+    for line in listed.iter().flat_map(|listed| listed.stdout.split(|byte| *byte == b'\n')) {
+        let line = String::from_utf8_lossy(line);
+        let Some(name) = line.split_whitespace().next().filter(|name| is_orphan(name)) else { continue };
         let pids = Command::new("ip").args(["netns", "pids", name]).output();
         for pid in pids.iter().flat_map(|pids| pids.stdout.split(|byte| *byte == b'\n')) {
             if let Ok(pid) = String::from_utf8_lossy(pid).parse() {
@@ -126,4 +124,15 @@ pub(crate) fn sweep() {
         }
         let _ = Command::new("ip").args(["netns", "del", name]).status();
     }
+    for entry in std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+        if is_orphan(&entry.file_name().to_string_lossy()) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Whether a name is a lab's whose process is gone.
+fn is_orphan(name: &str) -> bool {
+    let owner = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
+    owner.is_some_and(|pid| pid.parse::<u32>().is_ok() && !PathBuf::from(format!("/proc/{pid}")).exists())
 }

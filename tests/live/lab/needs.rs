@@ -7,16 +7,16 @@ use std::sync::LazyLock;
 
 use libtest_mimic::Trial;
 
-/// Programs, and the Debian packages that have them: `.ci/install iproute2 iputils-ping iperf3`.
-pub(crate) const PACKAGES: &[(&str, &str)] =
-    &[("ip", "iproute2"), ("bridge", "iproute2"), ("ping", "iputils-ping"), ("iperf3", "iperf3")];
+/// Programs and the Debian packages that have them, one pair a line. `.ci/run` and the README take the packages from the
+/// same file.
+const PACKAGES: &str = include_str!("../packages.txt");
 
 /// A test of the live lab.
 #[derive(Clone, Copy)]
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) run: fn(),
-    /// Programs beyond [`PACKAGES`], and their packages.
+    /// Programs beyond those of `packages.txt`, and their packages.
     pub(crate) needs: &'static [(&'static str, &'static str)],
 }
 
@@ -47,7 +47,8 @@ static MISSING: LazyLock<Option<String>> = LazyLock::new(|| {
     if !Path::new("/dev/net/tun").exists() {
         return Some("needs /dev/net/tun".to_owned());
     }
-    missing(PACKAGES).or_else(no_tunnels)
+    let pairs: Vec<_> = PACKAGES.lines().filter_map(|line| line.split_once(' ')).collect();
+    missing(&pairs).or_else(no_tunnels)
 });
 
 fn missing(programs: &[(&str, &str)]) -> Option<String> {

@@ -109,7 +109,9 @@ impl Drop for Process {
 
 /// Sends a signal to a process that this test, or an earlier run of it, started.
 pub(crate) fn signal(pid: u32, what: Signal) {
-    let _ = kill(Pid::from_raw(pid.cast_signed()), what);
+    if let Ok(pid) = i32::try_from(pid) {
+        let _ = kill(Pid::from_raw(pid), what);
+    }
 }
 
 fn read(path: &Path) -> String {
