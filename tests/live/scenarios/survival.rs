@@ -110,6 +110,7 @@ fn flood_list_edited() {
     assert!(flood_list.contains("00:00:00:00:00:00 dev tap1 dst 192.0.2.2"), "{flood_list}");
     let start = Instant::now();
     vtepd.ctl("fdb append 00:00:00:00:00:00 dev tap0 dst 192.0.2.2");
+    // ARP tries once a second.
     networks.resume("the flood list", start);
 
     // The second network was left alone, and lost nothing of its traffic.

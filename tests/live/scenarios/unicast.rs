@@ -106,8 +106,8 @@ fn carries_everything(a: &Pod, b: &Pod) {
     let full = a.ping(b, "-c 100 -i 0.002 -M do -s 1372");
     assert!(full.is_whole(), "packets as large as the tunnel takes: {full:?}");
 
-    for direction in ["", "--reverse"] {
-        let report = a.iperf(b, &format!("-t 2 {direction}"));
+    for (options, direction) in [("", "to the kernel"), ("--reverse", "from the kernel")] {
+        let report = a.iperf(b, &format!("-t 2 {options}"));
         let received = report["end"]["sum_received"]["bits_per_second"].as_f64().unwrap_or(0.0);
         assert!(received > 1e6, "{report:#}");
         println!("TCP {direction}: {:.0} Mbit/s", received / 1e6);
