@@ -14,8 +14,6 @@ use core::net::{IpAddr, Ipv4Addr};
 use vtep::engine::{
     Command, CommandError, Config, Cursor, Done, DropReason, Egress, Engine, Event, Flood, Flush, Input, Place,
     Profile, Remote, RewriteError, Storage, Verdict,
-    Command, CommandError, Config, Cursor, Done, DropReason, Egress, Engine, Event, Flood, Flush, Place, Profile,
-    Remote, RewriteError, Storage, Verdict,
 };
 use vtep::table::fdb::Owners;
 use vtep::table::{
@@ -433,6 +431,8 @@ fn our_own_addresses_are_not_remote() {
     let (place, owner, sticky) = (Place::Remote(Remote::at(REMOTE)), Owner::Local, false);
     refused(&mut vtep, Command::FdbAdd { bridge, mac, place, owner, sticky }, CommandError::BadValue);
     refused(&mut vtep, Command::FdbReplace { bridge, mac, place, owner, sticky }, CommandError::BadValue);
+}
+
 /// Profile `Linux` refused Group Policy headers with a bit set between the flags, which Linux passes over.
 #[test]
 fn linux_looks_at_the_first_and_last_byte_of_a_group_policy_header() {

@@ -23,6 +23,8 @@ use std::time::SystemTime;
 pub(crate) static DISSECT: LazyLock<PathBuf> = LazyLock::new(|| example("dissect"));
 /// The `fabric` example's executable.
 pub(crate) static FABRIC: LazyLock<PathBuf> = LazyLock::new(|| example("fabric"));
+/// The `vtepd` example's executable.
+pub(crate) static VTEPD: LazyLock<PathBuf> = LazyLock::new(|| example("vtepd"));
 
 /// The executable of an example.
 ///

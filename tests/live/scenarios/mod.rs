@@ -1,0 +1,15 @@
+//! The scenarios, each with a file of its own for its kind.
+
+mod ageing;
+mod extensions;
+mod group;
+mod survival;
+mod unicast;
+
+use crate::lab::needs::Scenario;
+
+/// All of them, in the order they run.
+pub(crate) fn all() -> Vec<Scenario> {
+    let kinds = [unicast::SCENARIOS, group::SCENARIOS, extensions::SCENARIOS, ageing::SCENARIOS, survival::SCENARIOS];
+    kinds.into_iter().flatten().copied().collect()
+}
