@@ -19,16 +19,16 @@
 
 #[path = "../vtepd/node/mod.rs"]
 mod node;
+mod session;
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use vtep::engine::{Cursor, Input, Verdict};
 
-use node::{HEADER_LINES, Journal, Line, Node, Tables, read_header, read_line};
+use session::Outcome;
 
 /// Run a record of vtepd through a fresh engine.
 #[derive(Parser)]
@@ -44,7 +44,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let args = Arguments::parse();
-    match open(&args.record).and_then(|file| replay(file, args.json)) {
+    match open(&args.record).and_then(|file| report(file, args.json)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
@@ -62,60 +62,15 @@ fn open(path: &Path) -> Result<Box<dyn BufRead>, String> {
 }
 
 /// Whether every digest in the record was met.
-fn replay(mut file: Box<dyn BufRead>, json: bool) -> Result<bool, String> {
-    let mut header = [const { String::new() }; HEADER_LINES];
-    for line in &mut header {
-        *line = next_line(&mut file)?.ok_or("the record ends in its header")?;
+fn report(record: Box<dyn BufRead>, json: bool) -> Result<bool, String> {
+    let Outcome { summary, unmet, .. } = session::replay(record)?;
+    for (here, recorded) in &unmet {
+        eprintln!("the digest is {here:016x}, and was {recorded:016x}");
     }
-    let header = read_header(&header)?;
-    let mut tables = Tables::new(header.sizes);
-    let mut node = Node::new(&mut tables, &header.config, Journal::nowhere());
-    let mut met = true;
-    let mut number = HEADER_LINES;
-    while let Some(line) = next_line(&mut file)? {
-        number += 1;
-        met &= follow(&mut node, &line).map_err(|error| format!("line {number}: {error}"))?;
+    if json {
+        println!("{}", summary.json());
+    } else {
+        print!("{summary}");
     }
-    let summary = node.summary();
-    let mut out = io::stdout();
-    let written = if json { writeln!(out, "{}", summary.json()) } else { write!(out, "{summary}") };
-    written.map(|()| met).map_err(|error| error.to_string())
-}
-
-/// Carries out one line; `false` where it has a digest that is not the one here.
-fn follow(node: &mut Node<'_>, line: &str) -> Result<bool, String> {
-    let (now, line) = read_line(line)?;
-    match line {
-        // A command that was refused then is refused now.
-        Line::Command(command) => drop(node.command(now, &command)),
-        Line::Tick => node.tick(now),
-        Line::Packet(ingress, bytes) => {
-            let verdict = node.step(now, &Input { ingress, bytes: &bytes });
-            count_copies(node, &verdict);
-        }
-        Line::End(digest) => {
-            let here = node.engine().digest();
-            if here != digest {
-                eprintln!("the digest is {here:016x}, and was {digest:016x}");
-                return Ok(false);
-            }
-        }
-    }
-    while node.poll_event().is_some() {}
-    Ok(true)
-}
-
-/// A line without its end, or `None` where there is none or it was cut off while it was written.
-fn next_line(file: &mut impl BufRead) -> Result<Option<String>, String> {
-    let mut line = String::new();
-    file.read_line(&mut line).map_err(|error| error.to_string())?;
-    Ok(line.strip_suffix('\n').map(str::to_owned))
-}
-
-/// The daemon took every copy of a flood, and copies are counted.
-fn count_copies(node: &Node<'_>, verdict: &Verdict) {
-    if let Verdict::Flood(flood) = verdict {
-        let mut cursor = Cursor::new();
-        while node.engine().next_copy(flood, &mut cursor).is_some() {}
-    }
+    Ok(unmet.is_empty())
 }
