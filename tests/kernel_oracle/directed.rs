@@ -6,7 +6,10 @@ use crate::common::world::{A, BROADCAST, Checksum, Frame, Ip, MULTICAST, NOBODY,
 use crate::scenario::{DEVICE_MAC, Device, Fdb, Kind, Op, PEERS, Scenario, Verb, address, packet};
 
 /// Named groups of scenarios.
-pub(crate) const GROUPS: &[(&str, fn() -> Vec<Scenario>)] = &[
+/// A name, and what makes the scenarios of that name.
+type Made = (&'static str, fn() -> Vec<Scenario>);
+
+pub(crate) const GROUPS: &[Made] = &[
     ("header bits", header_bits),
     ("truncations", truncations),
     ("source MACs", source_macs),

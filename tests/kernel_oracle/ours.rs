@@ -119,7 +119,7 @@ fn table(vtep: &Vtep) -> Table {
             Owner::Controller => Kind::External,
             owner => panic!("{mac:?} of {owner:?}"),
         };
-        let rows = table.entry(hex_mac(mac.0)).or_insert_with(Vec::new);
+        let rows = table.entry(hex_mac(mac.0)).or_default();
         match engine.place(entry.destination()) {
             Some(Place::Remote(remote)) => rows.push(row(remote, kind)),
             Some(place) => panic!("{mac:?} at {place:?}"),
