@@ -15,7 +15,8 @@ pub(crate) struct Ovs<'h> {
 }
 
 impl<'h> Ovs<'h> {
-    /// Starts it on a host, whose address (`192.0.2.2`) moves to `br-phy`. `mtu` is the pods'.
+    /// Starts it on a host, whose address (`192.0.2.2`) moves to `br-phy`. That changes the address's MAC: start it
+    /// before others ask. `mtu` is the pods'.
     #[track_caller]
     pub(crate) fn start(host: &'h Host, address: &str, mtu: u16) -> Self {
         let folder = host.ground.file("ovs");
@@ -70,11 +71,16 @@ impl<'h> Ovs<'h> {
     /// The number of the port that `br-int` has learned a MAC on; 1 for the pods here.
     #[track_caller]
     pub(crate) fn learned(&self, mac: &str) -> Option<String> {
-        let pid = self.switch.pid();
-        let table =
-            self.run(&format!("ovs-appctl -t {}/ovs-vswitchd.{pid}.ctl fdb/show br-int", self.folder.display()));
+        let table = self.appctl("fdb/show br-int");
         let line = table.lines().find(|line| line.contains(mac))?;
         line.split_whitespace().next().map(str::to_owned)
+    }
+
+    /// Asks the daemon itself.
+    #[track_caller]
+    fn appctl(&self, words: &str) -> String {
+        let pid = self.switch.pid();
+        self.run(&format!("ovs-appctl -t {}/ovs-vswitchd.{pid}.ctl {words}", self.folder.display()))
     }
 
     #[track_caller]

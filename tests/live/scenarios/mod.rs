@@ -3,6 +3,7 @@
 mod ageing;
 mod extensions;
 mod group;
+mod mesh;
 mod ovs;
 mod survival;
 mod unicast;
@@ -16,6 +17,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         group::SCENARIOS,
         extensions::SCENARIOS,
         ovs::SCENARIOS,
+        mesh::SCENARIOS,
         ageing::SCENARIOS,
         survival::SCENARIOS,
     ];

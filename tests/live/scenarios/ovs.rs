@@ -22,9 +22,9 @@ fn over_vxlan() {
     let lab = Lab::new();
     let (here, there) = (lab.host("vtepd", 1), lab.host("ovs", 2));
     here.tap("tap0");
-    let vtepd = here.vtepd("--id 5000 --tap tap0 --local 192.0.2.1 --remote 192.0.2.2");
-    let ovs = Ovs::start(&there, "192.0.2.2", here.mtu("tap0").try_into().unwrap());
+    let ovs = Ovs::start(&there, "192.0.2.2", 1450);
     ovs.tunnel("vxlan", 11, "192.0.2.1");
+    let vtepd = here.vtepd("--id 5000 --tap tap0 --local 192.0.2.1 --remote 192.0.2.2");
     let (a, b) = (here.pod(1, "tap0"), there.pod(2, "vx0"));
 
     both_learn(&vtepd, &ovs, &a, &b);
@@ -38,9 +38,9 @@ fn over_geneve() {
     let capture = lab.folder().join("geneve.pcap");
     let pcap = capture.display();
     let ends = "--id 5000 --tap tap0 --local 192.0.2.1 --remote 192.0.2.2";
-    let vtepd = here.vtepd(&format!("--type geneve {ends} --pcap {pcap}"));
     let ovs = Ovs::start(&there, "192.0.2.2", 1400);
     ovs.tunnel("geneve", 11, "192.0.2.1");
+    let vtepd = here.vtepd(&format!("--type geneve {ends} --pcap {pcap}"));
     let (a, b) = (here.pod(1, "tap0"), there.pod(2, "vx0"));
     both_learn(&vtepd, &ovs, &a, &b);
 
@@ -65,9 +65,9 @@ fn critical_option() {
     let lab = Lab::new();
     let (here, there) = (lab.host("vtepd", 1), lab.host("ovs", 2));
     here.tap("tap0");
-    let vtepd = here.vtepd("--type geneve --id 5000 --tap tap0 --local 192.0.2.1 --remote 192.0.2.2");
     let ovs = Ovs::start(&there, "192.0.2.2", 1400);
     ovs.tunnel("geneve", 11, "192.0.2.1");
+    let vtepd = here.vtepd("--type geneve --id 5000 --tap tap0 --local 192.0.2.1 --remote 192.0.2.2");
     let (a, b) = (here.pod(1, "tap0"), there.pod(2, "vx0"));
     both_learn(&vtepd, &ovs, &a, &b);
 
