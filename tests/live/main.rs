@@ -1,4 +1,5 @@
-//! The live lab: `vtepd` beside the Linux kernel's VXLAN devices, in network namespaces of the test's own.
+//! The live lab: `vtepd` beside the Linux kernel's VXLAN devices and Open vSwitch, in network namespaces of the test's
+//! own.
 //!
 //!     sudo VTEP_LIVE=1 cargo test --test live
 //!

@@ -74,7 +74,7 @@ fn packets_dropped(links: &Value) -> u64 {
 
 /// The `dissect` example's lines about a capture.
 #[track_caller]
-fn dissect(capture: &Path) -> Vec<Value> {
+pub(super) fn dissect(capture: &Path) -> Vec<Value> {
     let output = Command::new(&*DISSECT).arg(capture).output().expect("dissect runs");
     assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8(output.stdout).expect("text");

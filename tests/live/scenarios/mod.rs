@@ -3,6 +3,8 @@
 mod ageing;
 mod extensions;
 mod group;
+mod mesh;
+mod ovs;
 mod survival;
 mod unicast;
 
@@ -10,6 +12,14 @@ use crate::lab::needs::Scenario;
 
 /// All of them, in the order they run.
 pub(crate) fn all() -> Vec<Scenario> {
-    let kinds = [unicast::SCENARIOS, group::SCENARIOS, extensions::SCENARIOS, ageing::SCENARIOS, survival::SCENARIOS];
+    let kinds = [
+        unicast::SCENARIOS,
+        group::SCENARIOS,
+        extensions::SCENARIOS,
+        ovs::SCENARIOS,
+        mesh::SCENARIOS,
+        ageing::SCENARIOS,
+        survival::SCENARIOS,
+    ];
     kinds.into_iter().flatten().copied().collect()
 }
