@@ -1,9 +1,10 @@
 //! One number for the whole state.
 
 use core::hash::{Hash, Hasher};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Engine;
-use crate::table::{GroupId, Origin};
+use crate::table::{EndpointAddress, GroupId, Origin, UnderlayConfig};
 
 /// A running hash over 64-bit words, the same on every target.
 #[derive(Clone, Copy)]
@@ -16,6 +17,30 @@ impl Digest {
         // FNV-1a's prime over words, with a shift so that high bits reach low ones.
         let mixed = (self.0 ^ word).wrapping_mul(0x0000_0100_0000_01b3);
         self.0 = mixed ^ (mixed >> 29);
+    }
+
+    /// Addresses go by their numbers: std hashes their octets as an integer of the target's byte order.
+    fn add_ipv4(&mut self, address: Option<Ipv4Addr>) {
+        address.map(Ipv4Addr::to_bits).hash(self);
+    }
+
+    fn add_ipv6(&mut self, address: Option<Ipv6Addr>) {
+        address.map(Ipv6Addr::to_bits).hash(self);
+    }
+
+    fn add_endpoint(&mut self, endpoint: &EndpointAddress) {
+        let EndpointAddress { underlay, address, encapsulation, port, vni } = endpoint;
+        match *address {
+            IpAddr::V4(address) => self.add_ipv4(Some(address)),
+            IpAddr::V6(address) => self.add_ipv6(Some(address)),
+        }
+        (address.is_ipv6(), underlay, encapsulation, port, vni).hash(self);
+    }
+
+    fn add_underlay(&mut self, config: &UnderlayConfig) {
+        self.add_ipv4(config.ipv4);
+        self.add_ipv6(config.ipv6);
+        UnderlayConfig { ipv4: None, ipv6: None, ..*config }.hash(self);
     }
 }
 
@@ -39,6 +64,12 @@ impl Hasher for Digest {
 
     fn write_u64(&mut self, value: u64) {
         self.add(value);
+    }
+
+    fn write_u128(&mut self, value: u128) {
+        let [high, low] = zerocopy::transmute!(value.to_be_bytes());
+        self.add(u64::from_be_bytes(high));
+        self.add(u64::from_be_bytes(low));
     }
 
     fn write_usize(&mut self, value: usize) {
@@ -79,7 +110,8 @@ impl Engine<'_> {
         for (id, endpoint) in self.endpoints.iter().filter(|(id, e)| !self.is_idle(*id, e)) {
             digest.add(u64::from(id.0) << 32 | u64::from(endpoint.generation) << 16 | u64::from(endpoint.memberships));
             digest.add(u64::from(endpoint.origin == Origin::Configured));
-            (endpoint.address, endpoint.config).hash(&mut digest);
+            digest.add_endpoint(&endpoint.address);
+            endpoint.config.hash(&mut digest);
         }
         for list in (0..self.flood_lists.capacity()).map(GroupId) {
             digest.add(u64::from(list.0) << 16 | u64::from(self.flood_lists.len(list)));
@@ -99,9 +131,42 @@ impl Engine<'_> {
         }
         for (index, underlay) in (0..u64::MAX).zip(self.underlays.iter()) {
             digest.add(index);
-            underlay.config.hash(&mut digest);
+            if let Some(config) = &underlay.config {
+                digest.add_underlay(config);
+            }
         }
         self.counters.codes().iter().for_each(|count| digest.add(*count));
         digest.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(words: &[u64]) -> u64 {
+        let mut digest = Digest::START;
+        words.iter().for_each(|word| digest.add(*word));
+        digest.0
+    }
+
+    fn hashed(add: impl FnOnce(&mut Digest)) -> u64 {
+        let mut digest = Digest::START;
+        add(&mut digest);
+        digest.0
+    }
+
+    #[test]
+    fn addresses_count_as_numbers_on_every_target() {
+        let (v4, v6) = (Ipv4Addr::new(1, 2, 3, 4), Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 9));
+        assert_eq!(hashed(|d| d.add_ipv4(Some(v4))), of(&[1, 0x0102_0304]));
+        assert_eq!(hashed(|d| d.add_ipv6(Some(v6))), of(&[1, 0xfd00 << 48, 9]));
+        assert_eq!(hashed(|d| d.add_ipv4(None)), of(&[0]));
+    }
+
+    #[test]
+    fn an_underlays_addresses_are_part_of_it() {
+        let digest = |address: Ipv4Addr| hashed(|d| d.add_underlay(&UnderlayConfig::new(IpAddr::V4(address))));
+        assert_ne!(digest(Ipv4Addr::new(10, 0, 0, 1)), digest(Ipv4Addr::new(10, 0, 0, 2)));
     }
 }
