@@ -5,10 +5,10 @@ use vtep::wire::{Df, Tos, Ttl};
 use crate::common::world::{A, BROADCAST, Checksum, Frame, Ip, MULTICAST, NOBODY, Packet, R, S, ip_frame};
 use crate::scenario::{DEVICE_MAC, Device, Fdb, Kind, Op, PEERS, Scenario, Verb, address, packet};
 
-/// Named groups of scenarios.
 /// A name, and what makes the scenarios of that name.
 type Made = (&'static str, fn() -> Vec<Scenario>);
 
+/// Named groups of scenarios.
 pub(crate) const GROUPS: &[Made] = &[
     ("header bits", header_bits),
     ("truncations", truncations),
