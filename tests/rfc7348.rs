@@ -259,6 +259,8 @@ fn x09_bits_of_an_extension_in_use_are_not_reserved() {
             packet.tunnel[byte] |= bit;
             match profile {
                 Profile::Rfc => assert_eq!(vtep.delivered(&packet.bytes()).len(), 2),
+                // With the extension on, Linux passes over the unused bits of its flag byte.
+                Profile::Linux if byte == 1 => assert_eq!(vtep.delivered(&packet.bytes()).len(), 2),
                 Profile::Linux => vtep.refuses(&packet.bytes(), DropReason::ReservedBits),
             }
         }
