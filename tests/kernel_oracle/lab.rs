@@ -63,7 +63,8 @@ impl Lab {
             cleaner.0.push(namespace.clone());
         }
         let sysctl = |namespace: &str, key: &str, value: &str| {
-            run("ip", &["netns", "exec", namespace, "sysctl", "-q", "-w", &format!("net.{key}={value}")])
+            let script = format!("echo {value} > /proc/sys/net/{}", key.replace('.', "/"));
+            run("ip", &["netns", "exec", namespace, "sh", "-c", &script])
         };
         sysctl(&far, "ipv6.conf.all.disable_ipv6", "1")?;
         sysctl(&far, "ipv6.conf.default.disable_ipv6", "1")?;
