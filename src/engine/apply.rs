@@ -7,7 +7,7 @@ use super::{Command, CommandError, Done, Engine};
 use crate::table::fdb::Filter;
 use crate::table::{
     Ageing, Bridge, BridgeConfig, BridgeId, Destination, Duration, Endpoint, EndpointId, GroupId, Instant, Port,
-    PortConfig, PortId, UnderlayConfig, UnderlayId, VlanDecap, VlanEncap,
+    PortConfig, PortId, Slot, UnderlayConfig, UnderlayId, VlanDecap, VlanEncap,
 };
 use crate::wire::{Encapsulation, Ttl, TunnelPorts};
 
@@ -65,7 +65,7 @@ impl Engine<'_> {
             return Err(CommandError::BadAddress);
         }
         if let Some(slot) = self.underlays.get_mut(usize::from(id.0)) {
-            slot.config = Some(*config);
+            slot.config = Slot::Taken(*config);
         }
         for index in 0..=u16::MAX {
             let id = EndpointId(index);
@@ -85,7 +85,7 @@ impl Engine<'_> {
 
     fn add_bridge(&mut self, id: BridgeId, config: &BridgeConfig) -> Result<Done, CommandError> {
         let record = self.bridges.get(usize::from(id.0)).ok_or(CommandError::OutOfRange)?;
-        if record.config.is_some() {
+        if !record.config.is_empty() {
             return Err(CommandError::Exists);
         }
         let generation = record.generation.wrapping_add(1);
@@ -96,7 +96,7 @@ impl Engine<'_> {
         }
         self.udp_ports = udp_ports;
         if let Some(record) = self.bridges.get_mut(usize::from(id.0)) {
-            *record = Bridge { config: Some(*config), generation, ..Bridge::EMPTY };
+            *record = Bridge { config: Slot::Taken(*config), generation, ..Bridge::EMPTY };
         }
         self.refresh_pass();
         if let Some(counters) = self.bridge_counters.get_mut(usize::from(id.0)) {
@@ -120,7 +120,7 @@ impl Engine<'_> {
         self.set_fdb_bridge(id, config)?;
         self.udp_ports = udp_ports;
         if let Some(record) = self.bridges.get_mut(usize::from(id.0)) {
-            record.config = Some(*config);
+            record.config = Slot::Taken(*config);
         }
         self.refresh_pass();
         Ok(Done::Ok)
@@ -181,7 +181,7 @@ impl Engine<'_> {
         if let Some(group) = bridge.flood_list {
             self.drop_group(group);
         }
-        if let Some(config) = &bridge.config {
+        if let Some(config) = bridge.config.as_ref() {
             self.vnis.remove(config.encapsulation, config.udp_port, config.vni);
         }
         if let Some(record) = self.bridges.get_mut(usize::from(id.0)) {
@@ -215,13 +215,13 @@ impl Engine<'_> {
         }
         let last = self.last_port(config.bridge)?;
         let record = self.ports.get(usize::from(id.0)).ok_or(CommandError::OutOfRange)?;
-        if record.config.is_some() {
+        if !record.config.is_empty() {
             return Err(CommandError::Exists);
         }
         let generation = record.generation.wrapping_add(1);
         self.fdb.set_destination_limit(Destination::Port(id), config.max_macs).map_err(|_| CommandError::OutOfRange)?;
         if let Some(port) = self.ports.get_mut(usize::from(id.0)) {
-            *port = Port { config: Some(*config), generation, next: None };
+            *port = Port { config: Slot::Taken(*config), generation, next: None };
         }
         match last.and_then(|last| self.ports.get_mut(usize::from(last.0))) {
             Some(last) => last.next = Some(id),
@@ -258,7 +258,7 @@ impl Engine<'_> {
                 bridge.first_port = after;
             }
         }
-        if let Some(before) = self.ports.iter_mut().find(|p| p.config.is_some() && p.next == Some(id)) {
+        if let Some(before) = self.ports.iter_mut().find(|p| !p.config.is_empty() && p.next == Some(id)) {
             before.next = after;
         }
         self.free_port(id);

@@ -118,20 +118,20 @@ impl Engine<'_> {
             self.flood_lists.iter(list).for_each(|id| digest.add(u64::from(id.0)));
         }
         for (index, bridge) in (0..u64::MAX).zip(self.bridges.iter()) {
-            if let Some(config) = &bridge.config {
+            if let Some(config) = bridge.config.as_ref() {
                 digest.add(index << 32 | u64::from(bridge.generation) << 16 | u64::from(bridge.ports));
                 (config, bridge.flood_list).hash(&mut digest);
             }
         }
         for (index, port) in (0..u64::MAX).zip(self.ports.iter()) {
-            if let Some(config) = &port.config {
+            if let Some(config) = port.config.as_ref() {
                 digest.add(index << 32 | u64::from(port.generation));
                 (config, port.next).hash(&mut digest);
             }
         }
         for (index, underlay) in (0..u64::MAX).zip(self.underlays.iter()) {
             digest.add(index);
-            if let Some(config) = &underlay.config {
+            if let Some(config) = underlay.config.as_ref() {
                 digest.add_underlay(config);
             }
         }

@@ -5,10 +5,13 @@ use crate::table::BridgeId;
 use crate::wire::MacAddr;
 
 /// Something happened that no caller asked for.
+///
+/// The numbers start at 1, so that `None` in a queue is all zero bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[non_exhaustive]
+#[repr(u8)]
 pub enum Event {
     /// A MAC was learned from a packet.
     Learned {
@@ -18,7 +21,7 @@ pub enum Event {
         mac: MacAddr,
         /// Where it is.
         place: Place,
-    },
+    } = 1,
     /// A known MAC was learned elsewhere.
     Moved {
         /// The bridge.
@@ -29,7 +32,7 @@ pub enum Event {
         from: Place,
         /// Where it is.
         to: Place,
-    },
+    } = 2,
     /// A packet would have moved an entry that data packets do not move.
     MoveRefused {
         /// The bridge.
@@ -38,7 +41,7 @@ pub enum Event {
         mac: MacAddr,
         /// Where the packet came from.
         place: Place,
-    },
+    } = 3,
     /// A learned MAC was forgotten for lack of packets from it.
     Aged {
         /// The bridge.
@@ -47,7 +50,7 @@ pub enum Event {
         mac: MacAddr,
         /// Where it was.
         place: Place,
-    },
+    } = 4,
     /// A learned MAC had to make room for another.
     Evicted {
         /// The bridge.
@@ -56,14 +59,14 @@ pub enum Event {
         mac: MacAddr,
         /// Where it was.
         place: Place,
-    },
+    } = 5,
     /// A unicast destination was not in the FDB of a bridge with `l2miss`.
     Miss {
         /// The bridge.
         bridge: BridgeId,
         /// The destination.
         mac: MacAddr,
-    },
+    } = 6,
     /// A MAC could not be learned: a table or a quota is full.
     TableFull {
         /// The bridge.
@@ -72,7 +75,7 @@ pub enum Event {
         mac: MacAddr,
         /// Where it is.
         place: Place,
-    },
+    } = 7,
 }
 
 /// A ring of events in memory lent by the caller; what does not fit is counted.

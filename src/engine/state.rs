@@ -154,7 +154,7 @@ impl<'a> Engine<'a> {
 
     /// Works out how long a sweep over the whole FDB may take: a quarter of the shortest ageing time, 10 s at most.
     pub(super) fn refresh_pass(&mut self) {
-        let ageing = |bridge: &Bridge| match bridge.config?.ageing {
+        let ageing = |bridge: &Bridge| match bridge.config.as_ref()?.ageing {
             Ageing::After(time) => Some(time.as_millis() >> 2),
             Ageing::Never | Ageing::NoLearn => None,
         };
@@ -265,7 +265,7 @@ impl<'a> Engine<'a> {
 
     #[inline]
     pub(super) fn bridge(&self, id: BridgeId) -> Option<&Bridge> {
-        self.bridges.get(usize::from(id.0)).filter(|b| b.config.is_some())
+        self.bridges.get(usize::from(id.0)).filter(|b| !b.config.is_empty())
     }
 
     /// A bridge with its configuration, for one packet.

@@ -3,7 +3,7 @@
 //! A bridge knows how its frames are tagged inside the tunnel, whom to flood to and when to forget. Its index is the
 //! upper half of every FDB key, so two bridges never see each other's MACs.
 
-use super::{Ageing, GroupId, PortId};
+use super::{Ageing, GroupId, PortId, Slot};
 use crate::wire::{Encapsulation, Vni};
 
 bitflags::bitflags! {
@@ -131,8 +131,8 @@ impl BridgeConfig {
 /// One bridge as the engine keeps it; all-zero memory is an unused record.
 #[derive(Clone, Copy, Debug)]
 pub struct Bridge {
-    /// The configuration, or `None` for an unused record.
-    pub(crate) config: Option<BridgeConfig>,
+    /// The configuration; empty for an unused record.
+    pub(crate) config: Slot<BridgeConfig>,
     /// Changes whenever the record is taken or given back, or loses a port or a member of a flood list, so that a stale
     /// handle is noticed.
     pub(crate) generation: u16,
@@ -145,6 +145,6 @@ pub struct Bridge {
 }
 
 impl Bridge {
-    /// An unused record.
-    pub const EMPTY: Self = Self { config: None, generation: 0, first_port: None, ports: 0, flood_list: None };
+    /// An unused record; all bits zero.
+    pub const EMPTY: Self = Self { config: Slot::Empty, generation: 0, first_port: None, ports: 0, flood_list: None };
 }

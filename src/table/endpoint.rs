@@ -123,16 +123,55 @@ impl Endpoint {
 
 /// A place for an endpoint; the generation outlives the endpoint.
 #[derive(Clone, Copy, Debug)]
-pub struct EndpointSlot {
-    endpoint: Option<Endpoint>,
-    generation: u16,
-    /// The next endpoint at the same IP address.
-    sibling: Option<EndpointId>,
+pub struct EndpointSlot(Occupancy);
+
+/// In a layout of its own, as [`Slot`](super::Slot)'s: a free place is all zero bits. What is not the endpoint stands
+/// in front of it, where its alignment leaves room.
+#[derive(Clone, Copy, Debug)]
+#[repr(u8)]
+enum Occupancy {
+    Free {
+        generation: u16,
+    } = 0,
+    Taken {
+        /// The next endpoint at the same IP address.
+        sibling: Option<EndpointId>,
+        endpoint: Endpoint,
+    } = 1,
 }
 
 impl EndpointSlot {
-    /// A free place.
-    pub const EMPTY: Self = Self { endpoint: None, generation: 0, sibling: None };
+    /// A free place; all bits zero.
+    pub const EMPTY: Self = Self(Occupancy::Free { generation: 0 });
+
+    #[inline]
+    const fn endpoint(&self) -> Option<&Endpoint> {
+        match &self.0 {
+            Occupancy::Taken { endpoint, .. } => Some(endpoint),
+            Occupancy::Free { .. } => None,
+        }
+    }
+
+    #[inline]
+    const fn sibling(&self) -> Option<EndpointId> {
+        match self.0 {
+            Occupancy::Taken { sibling, .. } => sibling,
+            Occupancy::Free { .. } => None,
+        }
+    }
+
+    const fn generation(&self) -> u16 {
+        match &self.0 {
+            Occupancy::Taken { endpoint, .. } => endpoint.generation,
+            Occupancy::Free { generation } => *generation,
+        }
+    }
+
+    const fn set_sibling(&mut self, next: Option<EndpointId>) {
+        if let Occupancy::Taken { sibling, .. } = &mut self.0 {
+            *sibling = next;
+        }
+    }
 }
 
 /// Why an endpoint was not added.
@@ -169,12 +208,15 @@ impl<'a> Endpoints<'a> {
     #[must_use]
     #[inline]
     pub fn get(&self, id: EndpointId) -> Option<&Endpoint> {
-        self.slots.get(usize::from(id.0))?.endpoint.as_ref()
+        self.slots.get(usize::from(id.0))?.endpoint()
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self, id: EndpointId) -> Option<&mut Endpoint> {
-        self.slots.get_mut(usize::from(id.0))?.endpoint.as_mut()
+        match &mut self.slots.get_mut(usize::from(id.0))?.0 {
+            Occupancy::Taken { endpoint, .. } => Some(endpoint),
+            Occupancy::Free { .. } => None,
+        }
     }
 
     /// The endpoint with exactly this address. Cost: at most two cache lines of the map and the endpoint's own.
@@ -190,7 +232,7 @@ impl<'a> Endpoints<'a> {
         let mut next = self.mapped(self.place(underlay, address));
         let chain = core::iter::from_fn(move || {
             let id = next?;
-            next = self.slots.get(usize::from(id.0))?.sibling;
+            next = self.slots.get(usize::from(id.0))?.sibling();
             Some((id, self.get(id)?))
         });
         chain.filter(move |(_, e)| e.address.underlay == underlay && e.address.address == address)
@@ -223,7 +265,7 @@ impl<'a> Endpoints<'a> {
 
     /// All endpoints, by index.
     pub fn iter(&self) -> impl Iterator<Item = (EndpointId, &Endpoint)> {
-        (0..=u16::MAX).zip(self.slots.iter()).filter_map(|(i, s)| Some((EndpointId(i), s.endpoint.as_ref()?)))
+        (0..=u16::MAX).zip(self.slots.iter()).filter_map(|(i, s)| Some((EndpointId(i), s.endpoint()?)))
     }
 
     /// Adds an endpoint. Cost: a bounded search of the map; for the place, linear in the worst case.
@@ -243,9 +285,9 @@ impl<'a> Endpoints<'a> {
             return Err(EndpointError::Full);
         };
         if let Some(slot) = self.slots.get_mut(usize::from(id.0)) {
-            slot.generation = slot.generation.wrapping_add(1);
-            slot.endpoint = Some(Endpoint { generation: slot.generation, ..endpoint });
-            slot.sibling = sibling.and_then(|s| u16::try_from(s).ok()).map(EndpointId);
+            let endpoint = Endpoint { generation: slot.generation().wrapping_add(1), ..endpoint };
+            let sibling = sibling.and_then(|s| u16::try_from(s).ok()).map(EndpointId);
+            slot.0 = Occupancy::Taken { sibling, endpoint };
             self.used = self.used.saturating_add(1);
         }
         self.cursor = id.0;
@@ -255,12 +297,13 @@ impl<'a> Endpoints<'a> {
     /// Removes an endpoint; handles to it become stale. Cost: linear in the endpoints at the same IP address.
     pub(crate) fn remove(&mut self, id: EndpointId) {
         let Some(slot) = self.slots.get_mut(usize::from(id.0)) else { return };
-        let Some(gone) = slot.endpoint.take() else { return };
-        slot.generation = slot.generation.wrapping_add(1);
-        let after = slot.sibling.take();
+        let Occupancy::Taken { sibling: after, endpoint: Endpoint { address, generation, .. } } = slot.0 else {
+            return;
+        };
+        slot.0 = Occupancy::Free { generation: generation.wrapping_add(1) };
         self.used = self.used.saturating_sub(1);
-        self.map.remove(self.key(&gone.address));
-        let place = self.place(gone.address.underlay, gone.address.address);
+        self.map.remove(self.key(&address));
+        let place = self.place(address.underlay, address.address);
         let Some(mut before) = self.mapped(place) else { return };
         if before == id {
             match after {
@@ -271,9 +314,9 @@ impl<'a> Endpoints<'a> {
             return;
         }
         while let Some(slot) = self.slots.get_mut(usize::from(before.0)) {
-            match slot.sibling {
+            match slot.sibling() {
                 Some(next) if next == id => {
-                    slot.sibling = after;
+                    slot.set_sibling(after);
                     return;
                 }
                 Some(next) => before = next,
@@ -288,7 +331,7 @@ impl<'a> Endpoints<'a> {
         }
         let free = |start: u16| {
             let slots = self.slots.iter().skip(usize::from(start));
-            (start..u16::MAX).zip(slots).find(|(_, s)| s.endpoint.is_none())
+            (start..u16::MAX).zip(slots).find(|(_, s)| s.endpoint().is_none())
         };
         free(self.cursor).or_else(|| free(0)).map(|(index, _)| EndpointId(index))
     }

@@ -1,7 +1,7 @@
 //! Bounded memory: the forwarding database and what its entries point to.
 //!
-//! Every table borrows slices that the caller provides and never grows. All-zero buckets and records are an
-//! empty FDB, so that a `static` one costs no flash. Nothing here reads a clock: time is an [`Instant`] that
+//! Every table borrows slices that the caller provides and never grows. All-zero memory is empty tables, so
+//! that `static` ones stand in `.bss` and cost no flash. Nothing here reads a clock: time is an [`Instant`] that
 //! the caller hands in.
 
 pub mod bridge;
@@ -11,6 +11,7 @@ pub mod fdb;
 pub mod flood;
 mod ids;
 pub mod port;
+mod slot;
 mod time;
 pub mod underlay;
 pub mod vni_map;
@@ -24,6 +25,7 @@ pub(crate) use flood::Horizon;
 pub use flood::{FloodError, FloodLists, Group, Member};
 pub use ids::{BridgeId, Destination, EndpointId, GroupId, Meta, Owner, PortId, UnderlayId};
 pub use port::{Port, PortConfig};
+pub(crate) use slot::Slot;
 pub use time::{Ageing, AgeingTooLong, Duration, Instant};
 pub use underlay::{UnderlayConfig, UnderlayLink, UnderlaySlot};
 pub use vni_map::VniMap;

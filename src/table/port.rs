@@ -1,6 +1,6 @@
 //! Ports: where a bridge's local stations are attached.
 
-use super::{BridgeId, PortId};
+use super::{BridgeId, PortId, Slot};
 
 /// How a port is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,8 +28,8 @@ impl PortConfig {
 /// One port as the engine keeps it.
 #[derive(Clone, Copy, Debug)]
 pub struct Port {
-    /// The configuration, or `None` for an unused record.
-    pub(crate) config: Option<PortConfig>,
+    /// The configuration; empty for an unused record.
+    pub(crate) config: Slot<PortConfig>,
     /// Changes whenever the record is taken or given back.
     pub(crate) generation: u16,
     /// The bridge's next port.
@@ -37,6 +37,6 @@ pub struct Port {
 }
 
 impl Port {
-    /// An unused record.
-    pub const EMPTY: Self = Self { config: None, generation: 0, next: None };
+    /// An unused record; all bits zero.
+    pub const EMPTY: Self = Self { config: Slot::Empty, generation: 0, next: None };
 }

@@ -2,6 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::Slot;
 use crate::wire::{Checks, Checksums, Df, EcnMode, MacAddr, Tos, Ttl};
 
 /// Where Ethernet frames to this underlay leave from.
@@ -116,10 +117,10 @@ impl UnderlayConfig {
 /// A place for an underlay.
 #[derive(Clone, Copy, Debug)]
 pub struct UnderlaySlot {
-    pub(crate) config: Option<UnderlayConfig>,
+    pub(crate) config: Slot<UnderlayConfig>,
 }
 
 impl UnderlaySlot {
-    /// An unused place.
-    pub const EMPTY: Self = Self { config: None };
+    /// An unused place; all bits zero.
+    pub const EMPTY: Self = Self { config: Slot::Empty };
 }
