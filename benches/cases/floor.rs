@@ -1,0 +1,68 @@
+//! What the machine itself takes: bytes merely copied, cache lines merely touched.
+
+use core::hint::black_box;
+
+use super::{Case, Random};
+
+/// One cache line.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+pub struct Line(pub [u64; 8]);
+
+pub const PACKETS: usize = 256;
+const ROOM: usize = 192;
+
+/// A copy of `bytes` for each of 256 packets, each from and to a place of its own; the compiler does not know how many
+/// bytes, as it would not know a stored header's length.
+pub fn copy(name: impl Into<String>, bytes: usize) -> Case {
+    let from = vec![[7_u8; ROOM]; PACKETS];
+    let mut to = vec![[0_u8; ROOM]; PACKETS];
+    Case::new(name, PACKETS, move || {
+        for (from, to) in black_box(&from).iter().zip(black_box(&mut to)) {
+            let at = ROOM - black_box(bytes);
+            to[at..].copy_from_slice(&from[at..]);
+        }
+        black_box(&to).len() as u64
+    })
+}
+
+/// The same where the compiler knows how many: a few wide loads and stores.
+pub fn copy_fixed<const N: usize>(name: impl Into<String>) -> Case {
+    let from = vec![[7_u8; ROOM]; PACKETS];
+    let mut to = vec![[0_u8; ROOM]; PACKETS];
+    Case::new(name, PACKETS, move || {
+        for (from, to) in black_box(&from).iter().zip(black_box(&mut to)) {
+            if let (Some(from), Some(to)) = (from.last_chunk::<N>(), to.last_chunk_mut::<N>()) {
+                *to = *from;
+            }
+        }
+        black_box(&to).len() as u64
+    })
+}
+
+/// `each` random ones of `lines` cache lines touched for each operation: all loads at once, or, if `dependent`, each
+/// operation's addresses known only when the one before it has its answers.
+pub fn touch(name: impl Into<String>, lines: usize, each: usize, ops: usize, dependent: bool) -> Case {
+    let memory = vec![Line([0; 8]); lines.max(1)];
+    let mut random = Random(3);
+    let order: Vec<u32> = (0..order_len(lines, each, ops)).map(|_| random.below(memory.len()) as u32).collect();
+    let mut at = 0;
+    Case::new(name, ops, move || {
+        let chunk = &order[at..at + ops * each];
+        at = if at + 2 * ops * each > order.len() { 0 } else { at + ops * each };
+        if dependent {
+            let mut last = 0;
+            for indices in chunk.chunks_exact(each) {
+                last = indices.iter().fold(0, |sum, index| sum ^ memory[*index as usize ^ last as usize].0[0]);
+            }
+            last
+        } else {
+            chunk.iter().fold(0, |sum, index| sum ^ memory[*index as usize].0[0])
+        }
+    })
+}
+
+/// Enough that a pass over the order touches every line several times.
+fn order_len(lines: usize, each: usize, ops: usize) -> usize {
+    (lines * 2).next_multiple_of(ops * each).max(ops * each)
+}
