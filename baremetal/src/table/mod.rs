@@ -6,7 +6,9 @@ pub mod endpoint;
 pub mod fdb;
 mod flood;
 mod ids;
+mod moves;
 mod port;
+mod rate;
 mod time;
 mod underlay;
 mod vni_map;
@@ -18,6 +20,8 @@ pub fn every_call() {
     fdb::every_call();
     flood::every_call();
     ids::every_call();
+    moves::every_call();
+    rate::every_call();
     time::every_call();
     underlay::every_call();
     vni_map::every_call();

@@ -120,7 +120,7 @@ impl Epochs {
 /// The key half of a slot: the bridge in the upper 16 bits, the MAC in the lower 48, its first octet lowest,
 /// as little-endian machines load it.
 #[inline(always)]
-pub(super) const fn key(bridge: BridgeId, mac: MacAddr) -> u64 {
+pub(in crate::table) const fn key(bridge: BridgeId, mac: MacAddr) -> u64 {
     let [a, b, c, d, e, f] = mac.0;
     let low = u32::from_le_bytes([a, b, c, d]);
     let high = u16::from_le_bytes([e, f]);
@@ -128,11 +128,11 @@ pub(super) const fn key(bridge: BridgeId, mac: MacAddr) -> u64 {
 }
 
 #[inline(always)]
-pub(super) const fn key_bridge(key: u64) -> BridgeId {
+pub(in crate::table) const fn key_bridge(key: u64) -> BridgeId {
     BridgeId((key >> 48) as u16)
 }
 
-pub(super) const fn key_mac(key: u64) -> MacAddr {
+pub(in crate::table) const fn key_mac(key: u64) -> MacAddr {
     let [a, b, c, d, e, f, _, _] = key.to_le_bytes();
     MacAddr([a, b, c, d, e, f])
 }

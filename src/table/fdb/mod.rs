@@ -36,7 +36,8 @@ use super::cuckoo::{Bucket, Cuckoo, Hash};
 use super::{Ageing, BridgeId, Destination, Instant};
 use crate::wire::MacAddr;
 use clock::Clock;
-use entry::{Word, key, key_bridge, key_mac};
+use entry::Word;
+pub(super) use entry::{key, key_bridge, key_mac};
 use record::Books;
 
 pub use control::{Add, FdbError, Filter, Owners};
@@ -79,12 +80,14 @@ pub enum WhenFull {
     /// It is not learned (or added).
     #[default]
     Refuse,
-    /// The oldest dynamic entry of the destination with most entries makes room.
+    /// A dynamic entry of the bridge and the destination with most entries makes room, the oldest first.
     ///
-    /// Someone else's entry goes only if its destination has more entries than the newcomer's will have:
-    /// a destination that floods the table replaces its own entries, not the others'. Static, sticky
-    /// and all other entries that are not dynamic never go. Adding an entry that is not dynamic may
-    /// take any dynamic entry's place.
+    /// Someone else's entry goes only if its owner has more than the newcomer will have: an entry of another bridge, if
+    /// that bridge has more entries than the newcomer's; one of another destination, if that destination has more. So
+    /// whoever floods the table with MACs replaces its own entries: not those of other tenants, even of some behind the
+    /// same endpoint, and not those that its own tenant has elsewhere, as long as they hold no more than it does.
+    /// Static, sticky and all other entries that are not dynamic never go. Adding an entry that is not dynamic may take
+    /// any dynamic entry's place.
     Evict,
 }
 
