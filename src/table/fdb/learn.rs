@@ -188,7 +188,12 @@ impl Fdb<'_> {
     pub(super) fn place(&mut self, probe: Probe, word: Word) -> Result<Option<Removed>, Full> {
         let Self { map, books, clock, when_full } = self;
         let evict = *when_full == WhenFull::Evict;
-        let newcomer = books.destination(word.destination()).map_or(0, |record| record.tally.counts().dynamic);
+        let bridge = key_bridge(probe.key);
+        let counts = |bridge, destination| {
+            let of_bridge = books.bridge(bridge).map_or(0, |record| record.tally.counts().dynamic);
+            (of_bridge, books.destination(destination).map_or(0, |record| record.tally.counts().dynamic))
+        };
+        let own = counts(bridge, word.destination());
         let gone = map.place(probe.key, word.0, probe.hash, |key, other| {
             let other = Word(other);
             let age = clock.age(other, 0);
@@ -198,10 +203,11 @@ impl Fdb<'_> {
             if !evict || !other.is_dynamic() || other.is_sticky() {
                 return Fate::Keep;
             }
-            let count = books.destination(other.destination()).map_or(0, |record| record.tally.counts().dynamic);
-            let own = other.destination() == word.destination();
-            if own || count > newcomer.saturating_add(1) || !word.is_dynamic() {
-                Fate::Evict(u64::from(count) << 32 | age.min(u64::from(u32::MAX)))
+            let others = counts(key_bridge(key), other.destination());
+            let bridge_pays = key_bridge(key) == bridge || others.0 > own.0.saturating_add(1);
+            let destination_pays = other.destination() == word.destination() || others.1 > own.1.saturating_add(1);
+            if bridge_pays & destination_pays || !word.is_dynamic() {
+                Fate::Evict(eviction_rank(others, age))
             } else {
                 Fate::Keep
             }
@@ -220,6 +226,13 @@ impl Fdb<'_> {
             why.map(|why| Removed::new(key, Entry::new(word, age), why))
         }))
     }
+}
+
+/// Of several entries that may be evicted: whose bridge has most entries; of these, whose destination has most; of
+/// these, the oldest. What is beyond 16 million counts as that many.
+fn eviction_rank((of_bridge, of_destination): (u32, u32), age: u64) -> u64 {
+    let most = |count: u32| u64::from(count.min(0xff_ffff));
+    most(of_bridge) << 40 | most(of_destination) << 16 | age.min(0xffff)
 }
 
 impl Books<'_> {

@@ -217,6 +217,29 @@ fn who_floods_the_table_evicts_his_own() {
 }
 
 #[test]
+fn a_tenant_that_floods_the_table_does_not_touch_another_behind_the_same_endpoint() {
+    with_table(256, WhenFull::Evict, Ageing::DEFAULT, |fdb| {
+        let bystander = |fdb: &mut Fdb<'_>, n: u64| {
+            fdb.learn(at(0), BridgeId(0), mac(n), endpoint(3), Meta::NONE, LearnPolicy::default())
+        };
+        (0..300).for_each(|n| assert_eq!(bystander(fdb, n), Learned::New { removed: None }));
+        for n in 1_000..21_000 {
+            if let Learned::New { removed: Some(gone) } = learn(fdb, 1_000, n, endpoint(3)) {
+                assert_eq!((gone.why, gone.bridge), (Removal::Evicted, BRIDGE));
+            }
+        }
+        assert!((0..300).all(|n| fdb.lookup(at(1_000), BridgeId(0), mac(n)).is_some()));
+        for n in 500..520 {
+            match bystander(fdb, n) {
+                Learned::New { removed } => assert!(removed.is_none_or(|gone| gone.bridge == BRIDGE), "{removed:?}"),
+                other => panic!("{other:?}"),
+            }
+        }
+        recount(fdb);
+    });
+}
+
+#[test]
 fn a_table_that_refuses_keeps_what_it_has() {
     with_table(16, WhenFull::Refuse, Ageing::After(Duration::from_secs(10)), |fdb| {
         let mut n = 0;
