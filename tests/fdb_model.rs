@@ -98,7 +98,8 @@ fn ageing() -> impl Strategy<Value = Ageing> + Clone {
 
 fn policy() -> impl Strategy<Value = LearnPolicy> + Clone {
     let one = proptest::sample::select(vec![Yield::Never, Yield::Never, Yield::Move, Yield::TakeOver]);
-    (one.clone(), one).prop_map(|(statics, controlled)| LearnPolicy { statics, controlled })
+    let hold = proptest::bool::weighted(0.2);
+    (one.clone(), one, hold).prop_map(|(statics, controlled, hold)| LearnPolicy { statics, controlled, hold })
 }
 
 fn filter() -> impl Strategy<Value = Filter> + Clone {
@@ -387,6 +388,12 @@ impl Pair<'_> {
         policy: LearnPolicy,
     ) {
         let before = (self.fdb.bridge_counts(bridge), self.fdb.destination_counts(to));
+        let tenants: BTreeMap<BridgeId, u32> = self
+            .model
+            .rows
+            .keys()
+            .map(|(id, _)| (*id, self.fdb.bridge_counts(*id).map_or(0, |counts| counts.dynamic)))
+            .collect();
         let victims: BTreeMap<Destination, u32> = self
             .model
             .rows
@@ -425,6 +432,8 @@ impl Pair<'_> {
                             let victim = gone.entry.destination();
                             let own = before.1.map_or(0, |counts| counts.dynamic);
                             assert!(victim == to || victims[&victim] > own + 1, "{gone:?}: {victims:?}");
+                            let own = before.0.map_or(0, |counts| counts.dynamic);
+                            assert!(gone.bridge == bridge || tenants[&gone.bridge] > own + 1, "{gone:?}: {tenants:?}");
                         }
                         model.gone(gone);
                     }
@@ -471,7 +480,9 @@ impl Pair<'_> {
             return;
         }
         match learned {
+            Learned::Refused(Refusal::Held) => assert!(policy.hold),
             Learned::Moved { from } => {
+                assert!(!policy.hold);
                 assert_eq!(from, row.add.destination);
                 let owner = if yields == Yield::Move { owner } else { Owner::Dynamic };
                 assert!(owner != Owner::Dynamic || !full(before.1));

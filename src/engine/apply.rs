@@ -39,6 +39,10 @@ impl Engine<'_> {
             Command::FdbDelete { bridge, mac, remote } => self.fdb_delete(now, bridge, mac, remote.as_ref()),
             Command::Learn { bridge, mac, place } => self.fdb_learn(now, bridge, mac, &place),
             Command::Flush(flush) => self.flush(now, &flush),
+            Command::SetPort { id, config } => self.set_port(id, &config),
+            Command::SetStormControl { bridge, config } => self.set_storm_control(bridge, config),
+            Command::SetDuplicateDetection { bridge, config } => self.set_duplicate_detection(bridge, config),
+            Command::ClearDuplicate { bridge, mac } => self.clear_duplicate(bridge, mac),
         }
     }
 
@@ -98,6 +102,7 @@ impl Engine<'_> {
         if let Some(record) = self.bridges.get_mut(usize::from(id.0)) {
             *record = Bridge { config: Slot::Taken(*config), generation, ..Bridge::EMPTY };
         }
+        self.reset_guard(id);
         self.refresh_pass();
         if let Some(counters) = self.bridge_counters.get_mut(usize::from(id.0)) {
             *counters = super::BridgeCounters::EMPTY;
@@ -187,6 +192,7 @@ impl Engine<'_> {
         if let Some(record) = self.bridges.get_mut(usize::from(id.0)) {
             *record = Bridge { generation: bridge.generation.wrapping_add(1), ..Bridge::EMPTY };
         }
+        self.reset_guard(id);
         self.refresh_udp_ports();
         self.refresh_pass();
         Ok(Done::Ok)
@@ -233,6 +239,18 @@ impl Engine<'_> {
         }
         if let Some(bridge) = self.bridges.get_mut(usize::from(config.bridge.0)) {
             bridge.ports = bridge.ports.saturating_add(1);
+        }
+        Ok(Done::Ok)
+    }
+
+    fn set_port(&mut self, id: PortId, config: &PortConfig) -> Result<Done, CommandError> {
+        let old = self.port(id).ok_or(CommandError::NoSuchPort)?;
+        if config.vlan.is_some_and(|vid| !is_vid(vid)) || config.bridge != old.bridge {
+            return Err(CommandError::BadValue);
+        }
+        self.fdb.set_destination_limit(Destination::Port(id), config.max_macs).map_err(|_| CommandError::OutOfRange)?;
+        if let Some(port) = self.ports.get_mut(usize::from(id.0)) {
+            port.config = Slot::Taken(*config);
         }
         Ok(Done::Ok)
     }

@@ -48,7 +48,8 @@ impl Engine<'_> {
     /// Adds an endpoint that goes when nothing needs it any more. Up to `budget` others are looked at for one that is not
     /// needed now, if there is no place.
     pub(super) fn add_endpoint(&mut self, address: EndpointAddress, budget: u16) -> Result<EndpointId, CommandError> {
-        let endpoint = self.make_endpoint(address, EndpointConfig::default(), Origin::Automatic)?;
+        let config = EndpointConfig { max_macs: self.endpoint_macs, ..EndpointConfig::default() };
+        let endpoint = self.make_endpoint(address, config, Origin::Automatic)?;
         self.insert_endpoint(endpoint, budget)
     }
 

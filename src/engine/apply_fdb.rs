@@ -68,6 +68,7 @@ impl Engine<'_> {
             fdb_error(error)
         })?;
         self.raise(removed);
+        self.moves.clear(now, bridge, mac);
         match fresh {
             Some(id) => self.handle(id).map(Done::Endpoint),
             None => Ok(Done::Ok),
@@ -135,6 +136,7 @@ impl Engine<'_> {
             }
         }
         self.fdb.delete(now, bridge, mac).ok_or(CommandError::NotFound)?;
+        self.moves.clear(now, bridge, mac);
         if let Destination::Group(list) = entry.destination() {
             self.drop_group(list);
             self.outdate(bridge);
@@ -157,7 +159,8 @@ impl Engine<'_> {
             return Err(CommandError::BadValue);
         }
         let (destination, fresh) = self.resolve(bridge, place)?;
-        match self.fdb.learn(now, bridge, mac, destination, Meta::NONE, LearnPolicy::default()) {
+        let policy = LearnPolicy { hold: self.is_held(now, bridge, mac), ..LearnPolicy::default() };
+        match self.fdb.learn(now, bridge, mac, destination, Meta::NONE, policy) {
             Learned::Refused(refusal) => {
                 self.undo(fresh);
                 Err(match refusal {

@@ -4,7 +4,8 @@ use core::net::IpAddr;
 
 use crate::table::fdb::Owners;
 use crate::table::{
-    BridgeConfig, BridgeId, EndpointAddress, EndpointConfig, Owner, PortConfig, PortId, UnderlayConfig, UnderlayId,
+    BridgeConfig, BridgeId, DuplicateDetection, EndpointAddress, EndpointConfig, Owner, PortConfig, PortId,
+    StormControl, UnderlayConfig, UnderlayId,
 };
 use crate::wire::{Encapsulation, MacAddr, Vni};
 
@@ -200,6 +201,35 @@ pub enum Command {
     },
     /// Removes FDB entries.
     Flush(Flush),
+    /// Changes a port's VLAN, learning and quota; entries beyond a smaller quota stay.
+    SetPort {
+        /// The port.
+        id: PortId,
+        /// How it is attached from now on; the bridge is the one it has.
+        config: PortConfig,
+    },
+    /// Limits how much a bridge floods. A kind of frames that had no limit begins with its full burst, which is not 0.
+    SetStormControl {
+        /// The bridge.
+        bridge: BridgeId,
+        /// The limits.
+        config: StormControl,
+    },
+    /// Sets when a MAC that moves is a duplicate; with `None`, moves are neither counted nor held up any more.
+    SetDuplicateDetection {
+        /// The bridge.
+        bridge: BridgeId,
+        /// From how many moves on, and what follows.
+        config: Option<DuplicateDetection>,
+    },
+    /// Lets a MAC move again that was found to be a duplicate, or all of a bridge; answers how many there were. Adding,
+    /// replacing or deleting a MAC's FDB entry does so too.
+    ClearDuplicate {
+        /// The bridge.
+        bridge: BridgeId,
+        /// The MAC; `None` for all.
+        mac: Option<MacAddr>,
+    },
 }
 
 /// Which FDB entries a flush removes: those that meet every condition given.

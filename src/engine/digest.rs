@@ -135,6 +135,15 @@ impl Engine<'_> {
                 digest.add_underlay(config);
             }
         }
+        for (index, guard) in (0..u64::MAX).zip(self.guards.iter()).filter(|(_, guard)| !guard.is_off()) {
+            digest.add(index);
+            (guard.storm(), guard.duplicates()).hash(&mut digest);
+            guard.words().for_each(|word| digest.add(word));
+        }
+        for (key, value) in self.moves.words() {
+            digest.add(key);
+            digest.add(value);
+        }
         self.counters.codes().iter().for_each(|count| digest.add(*count));
         digest.0
     }

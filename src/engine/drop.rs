@@ -54,6 +54,10 @@ named! {
         DestinationGone = 36, "destination-gone";
         /// A Geneve option could not be accepted for a reason of this VNI's configuration.
         OptionRefused = 37, "option-refused";
+        /// The bridge has flooded as many frames of this kind as it may.
+        StormControl = 38, "storm-control";
+        /// The source MAC has moved too often, and stays elsewhere (RFC 7432 section 15.1).
+        SourceMacDuplicate = 39, "source-mac-duplicate";
 
         /// The input names a port that does not exist.
         UnknownPort = 64, "unknown-port";

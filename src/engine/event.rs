@@ -76,6 +76,24 @@ pub enum Event {
         /// Where it is.
         place: Place,
     } = 7,
+    /// A MAC has moved so often that it must be in two places (RFC 7432 section 15.1).
+    Duplicate {
+        /// The bridge.
+        bridge: BridgeId,
+        /// The MAC.
+        mac: MacAddr,
+        /// Where it is. Unless duplicates are only reported, it stays there.
+        place: Place,
+        /// Where it was heard last.
+        other: Place,
+    } = 8,
+    /// The time of a duplicate is over: the MAC may move again. Raised by a tick, or by its next move.
+    DuplicateCleared {
+        /// The bridge.
+        bridge: BridgeId,
+        /// The MAC.
+        mac: MacAddr,
+    } = 9,
 }
 
 /// A ring of events in memory lent by the caller; what does not fit is counted.

@@ -2,7 +2,7 @@
 
 use super::{BridgeCounters, Counters, Event};
 use crate::table::fdb::{BridgeRecord, DestinationRecord};
-use crate::table::{Bridge, Bucket, EndpointSlot, FdbMemory, Group, Member, Port, UnderlaySlot};
+use crate::table::{Bridge, Bucket, EndpointSlot, FdbMemory, Group, Guard, Member, Port, UnderlaySlot};
 
 /// Every table an engine uses. Any slice may be empty: the engine then has no room for such objects.
 ///
@@ -43,6 +43,10 @@ pub struct Memory<'a> {
     pub events: &'a mut [Option<Event>],
     /// The engine's counters.
     pub counters: &'a mut Counters,
+    /// Storm control and duplicate detection of each bridge; as long as `bridges`, or shorter where not all have any.
+    pub guards: &'a mut [Guard],
+    /// MACs that have moved of late, four a bucket, for duplicate detection; empty where there is none.
+    pub moves: &'a mut [Bucket],
 }
 
 impl<'a> Memory<'a> {
@@ -68,6 +72,8 @@ impl<'a> Memory<'a> {
             underlays: self.underlays,
             events: self.events,
             counters: self.counters,
+            guards: self.guards,
+            moves: self.moves,
         };
         (fdb, rest)
     }
@@ -87,12 +93,14 @@ pub(super) struct Rest<'a> {
     pub(super) underlays: &'a mut [UnderlaySlot],
     pub(super) events: &'a mut [Option<Event>],
     pub(super) counters: &'a mut Counters,
+    pub(super) guards: &'a mut [Guard],
+    pub(super) moves: &'a mut [Bucket],
 }
 
 /// Memory of a size fixed at compile time.
 ///
 /// `BUCKETS` holds four MACs each; at most 95 % of the places should be counted on. `MEMBERS` is the number of places
-/// on all flood lists together. There are two underlays and a flood list for each bridge.
+/// on all flood lists together. `MOVES` buckets of four keep the moves of MACs for duplicate detection, which needs some. There are two underlays and a flood list for each bridge.
 ///
 /// It is large: keep it in a `static`, or build it where it is to stay.
 #[derive(Debug)]
@@ -103,6 +111,7 @@ pub struct Storage<
     const ENDPOINTS: usize,
     const MEMBERS: usize,
     const EVENTS: usize,
+    const MOVES: usize = 0,
 > {
     macs: [Bucket; BUCKETS],
     bridges: [Bridge; BRIDGES],
@@ -121,6 +130,8 @@ pub struct Storage<
     underlays: [UnderlaySlot; 2],
     events: [Option<Event>; EVENTS],
     counters: Counters,
+    guards: [Guard; BRIDGES],
+    moves: [Bucket; MOVES],
 }
 
 impl<
@@ -130,7 +141,8 @@ impl<
     const ENDPOINTS: usize,
     const MEMBERS: usize,
     const EVENTS: usize,
-> Default for Storage<BUCKETS, BRIDGES, PORTS, ENDPOINTS, MEMBERS, EVENTS>
+    const MOVES: usize,
+> Default for Storage<BUCKETS, BRIDGES, PORTS, ENDPOINTS, MEMBERS, EVENTS, MOVES>
 {
     fn default() -> Self {
         Self::new()
@@ -144,7 +156,8 @@ impl<
     const ENDPOINTS: usize,
     const MEMBERS: usize,
     const EVENTS: usize,
-> Storage<BUCKETS, BRIDGES, PORTS, ENDPOINTS, MEMBERS, EVENTS>
+    const MOVES: usize,
+> Storage<BUCKETS, BRIDGES, PORTS, ENDPOINTS, MEMBERS, EVENTS, MOVES>
 {
     /// Empty tables.
     #[must_use]
@@ -167,6 +180,8 @@ impl<
             underlays: [UnderlaySlot::EMPTY; 2],
             events: [None; EVENTS],
             counters: Counters::new(),
+            guards: [Guard::OFF; BRIDGES],
+            moves: [Bucket::EMPTY; MOVES],
         }
     }
 
@@ -190,6 +205,8 @@ impl<
             underlays: &mut self.underlays,
             events: &mut self.events,
             counters: &mut self.counters,
+            guards: &mut self.guards,
+            moves: &mut self.moves,
         }
     }
 }

@@ -23,6 +23,7 @@ mod event;
 mod forward;
 mod from_port;
 mod from_underlay;
+mod guard;
 mod input;
 mod memory;
 mod profile;

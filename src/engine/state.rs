@@ -6,8 +6,8 @@ use super::{BridgeCounters, Counters, Event, Events, Memory, Place, PortHandle, 
 use crate::table::fdb::{Removal, Removed};
 use crate::table::{
     Ageing, Bridge, BridgeConfig, BridgeId, Destination, Duration, Endpoint, EndpointId, Endpoints, Entry, Fdb,
-    FdbConfig, FloodLists, GroupId, Instant, Owner, Port, PortConfig, PortId, UnderlayConfig, UnderlayId, UnderlaySlot,
-    VniMap, WhenFull,
+    FdbConfig, FloodLists, GroupId, Guard, Instant, Moves, Owner, Port, PortConfig, PortId, UnderlayConfig, UnderlayId,
+    UnderlaySlot, VniMap, WhenFull,
 };
 use crate::wire::{MacAddr, PortRange, TunnelPorts};
 
@@ -26,6 +26,9 @@ pub struct Config {
     pub when_full: WhenFull,
     /// FDB slots that one [`Engine::tick`] looks at.
     pub sweep: u16,
+    /// Most dynamic FDB entries of an endpoint that comes by itself, from a packet, a flood list or an FDB entry, until
+    /// [`Command::SetEndpoint`](super::Command::SetEndpoint) says otherwise; `None` for as many as fit.
+    pub endpoint_macs: Option<u32>,
 }
 
 impl Config {
@@ -41,6 +44,7 @@ impl Config {
                 Profile::Linux => WhenFull::Refuse,
             },
             sweep: 64,
+            endpoint_macs: None,
         }
     }
 }
@@ -66,6 +70,11 @@ pub struct Engine<'a> {
     pub(super) underlays: &'a mut [UnderlaySlot],
     pub(super) events: Events<'a>,
     pub(super) counters: &'a mut Counters,
+    /// Storm control and duplicate detection of each bridge.
+    pub(super) guards: &'a mut [Guard],
+    pub(super) moves: Moves<'a>,
+    /// What endpoints may have in the FDB that no command has configured.
+    pub(super) endpoint_macs: Option<u32>,
     now: Instant,
     last_tick: Instant,
     /// How long a sweep over the whole FDB may take, if anything ages.
@@ -95,12 +104,15 @@ impl<'a> Engine<'a> {
             underlays,
             events,
             counters,
+            guards,
+            moves,
         } = rest;
         bridges.fill(Bridge::EMPTY);
         bridge_counters.fill(BridgeCounters::EMPTY);
         ports.fill(Port::EMPTY);
         underlays.fill(UnderlaySlot::EMPTY);
         *counters = Counters::new();
+        guards.fill(Guard::OFF);
         let [seed, _] = config.seed;
         Self {
             switches: config.switches,
@@ -118,6 +130,9 @@ impl<'a> Engine<'a> {
             underlays,
             events: Events::new(events),
             counters,
+            guards,
+            moves: Moves::new(moves, config.seed),
+            endpoint_macs: config.endpoint_macs,
             now: Instant::ZERO,
             last_tick: Instant::ZERO,
             pass: None,
@@ -140,6 +155,7 @@ impl<'a> Engine<'a> {
         let Self { fdb, endpoints, events, sweep, .. } = self;
         fdb.sweep(now, *sweep, |removed| raise_removed(endpoints, events, &removed));
         self.last_tick = now;
+        self.sweep_moves(now);
         self.recycle_endpoints(Self::RECYCLE_PER_TICK);
     }
 

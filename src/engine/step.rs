@@ -21,6 +21,7 @@ impl Engine<'_> {
             Ingress::Port { port, payload } => self.decide_from_port(now, port, payload, input.bytes),
             Ingress::Underlay { underlay, form } => self.decide_from_underlay(now, underlay, form, input.bytes),
         };
+        self.control_storm(now, input.bytes, &mut decision);
         self.ident = self.ident.wrapping_add(self.idents(&decision.verdict));
         if let (Some(learn), Some(bridge)) = (decision.learn, decision.bridge) {
             let dropped = matches!(decision.verdict, Verdict::Drop(_));
@@ -67,7 +68,7 @@ impl Engine<'_> {
             }
             Source::Endpoint { address, .. } => return self.learn_at(now, bridge, mac, address, policy),
         };
-        let learned = self.fdb.learn(now, bridge, mac, destination, Meta::NONE, policy);
+        let learned = self.learn_or_hold(now, bridge, mac, destination, policy);
         if learned == Learned::Refreshed {
             return Ok(());
         }
@@ -109,13 +110,16 @@ impl Engine<'_> {
             if let Err(refusal) = policy.permits(entry) {
                 return self.report(bridge, mac, Place::Remote(address.into()), Learned::Refused(refusal));
             }
+            if policy.hold && self.endpoints.find(&address).is_none() && self.is_held(now, bridge, mac) {
+                return self.judge_held(bridge);
+            }
         }
         let place = Place::Remote(address.into());
         let known = self.endpoints.find(&address);
         let Some(id) = known.or_else(|| self.add_endpoint(address, Self::RECYCLE_AT_ONCE).ok()) else {
             return self.report(bridge, mac, place, Learned::Refused(Refusal::TableFull));
         };
-        let learned = self.fdb.learn(now, bridge, mac, Destination::Endpoint(id), Meta::NONE, policy);
+        let learned = self.learn_or_hold(now, bridge, mac, Destination::Endpoint(id), policy);
         if let (None, Learned::Refused(_)) = (known, learned) {
             self.endpoints.remove(id);
         }
@@ -147,6 +151,7 @@ impl Engine<'_> {
                 Refusal::TableFull | Refusal::BridgeLimit | Refusal::DestinationLimit => {
                     self.events.push(Event::TableFull { bridge, mac, place });
                 }
+                Refusal::Held => return self.judge_held(bridge),
                 Refusal::BadMac | Refusal::BadBridge | Refusal::BadDestination | Refusal::NoLearn => {}
             },
         }
@@ -161,6 +166,6 @@ impl Engine<'_> {
             Source::Endpoint { .. } if self.switches.contains(Switches::DATA_MOVES_CONTROL) => Yield::Move,
             Source::Endpoint { .. } => Yield::Never,
         };
-        LearnPolicy { statics: Yield::Never, controlled }
+        LearnPolicy { statics: Yield::Never, controlled, hold: !self.moves.is_off() }
     }
 }

@@ -63,6 +63,8 @@ pub enum DuplicateAction {
 pub enum Noted {
     /// One that may happen.
     Move,
+    /// One that may happen, of a MAC whose time as a duplicate is over.
+    Recovered,
     /// The one that makes the MAC a duplicate.
     Duplicate,
     /// One of a MAC that is a duplicate already.
@@ -90,7 +92,8 @@ impl<'a> Moves<'a> {
         let key = key(bridge, mac);
         let hash = self.map.hash(key);
         let old = self.map.get_mut(key, hash);
-        let before = old.as_ref().map(|value| Record(**value)).filter(|record| !record.is_over(now));
+        let found = old.as_ref().map(|value| Record(**value));
+        let before = found.filter(|record| !record.is_over(now));
         if before.is_some_and(Record::is_duplicate) {
             return Noted::Again;
         }
@@ -102,7 +105,8 @@ impl<'a> Moves<'a> {
             let until = config.recover.map_or(NEVER, |recover| time(now.saturating_add(recover)));
             (Record::duplicate(until), Noted::Duplicate)
         } else {
-            (Record::new(moves, until), Noted::Move)
+            let was_one = before.is_none() && found.is_some_and(Record::is_duplicate);
+            (Record::new(moves, until), if was_one { Noted::Recovered } else { Noted::Move })
         };
         if let Some(value) = old {
             *value = record.0;
@@ -310,7 +314,7 @@ mod tests {
         let config =
             DuplicateDetection { max_moves: 2, recover: Some(Duration::from_millis(500)), ..DuplicateDetection::RFC };
         let noted = [0, 10, 11, 509, 510].map(|ms| moves.note(at(ms), BRIDGE, mac(1), &config));
-        assert_eq!(noted, [Noted::Move, Noted::Duplicate, Noted::Again, Noted::Again, Noted::Move]);
+        assert_eq!(noted, [Noted::Move, Noted::Duplicate, Noted::Again, Noted::Again, Noted::Recovered]);
         assert_eq!(moves.note(at(520), BRIDGE, mac(1), &config), Noted::Duplicate);
         let mut over = Vec::new();
         moves.sweep(at(1019), 1, |bridge, mac| over.push((bridge, mac)));
@@ -403,7 +407,8 @@ mod tests {
             for _ in 0..400 {
                 now += random(120);
                 let n = random(12);
-                model.retain(|_, (_, until)| until.is_none_or(|until| now < until));
+                let over = |until: &Option<u64>| until.is_some_and(|until| now >= until);
+                model.retain(|_, (_, until)| !over(until));
                 let entry = model.entry(n).or_insert((Some(0), Some(now + config.window.as_millis())));
                 let expected = match entry {
                     (None, _) => Noted::Again,
@@ -416,7 +421,11 @@ mod tests {
                         Noted::Move
                     }
                 };
-                assert_eq!(moves.note(at(now), BRIDGE, mac(n), &config), expected, "{config:?} at {now}");
+                let noted = match moves.note(at(now), BRIDGE, mac(n), &config) {
+                    Noted::Recovered => Noted::Move,
+                    noted => noted,
+                };
+                assert_eq!(noted, expected, "{config:?} at {now}");
                 if random(9) == 0 {
                     moves.sweep(at(now), 7, |_, _| {});
                 }

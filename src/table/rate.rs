@@ -13,7 +13,7 @@ use super::{Duration, Instant};
 pub struct Rate {
     /// Frames a second, on average.
     pub per_second: u32,
-    /// Most frames at once, after a pause that is long enough. With 0 no frame ever passes.
+    /// Most frames at once, after a pause that is long enough. With 0 no frame would ever pass.
     pub burst: u32,
 }
 
@@ -106,7 +106,7 @@ mod tests {
             let rate = Rate { per_second, burst: per_second / 1000 + 2 };
             let mut bucket = TokenBucket::FULL;
             // Frames whenever one may pass, for 1,000 seconds.
-            let mut passed =
+            let passed =
                 |ms| core::iter::repeat_with(|| bucket.take(at(ms), rate)).take_while(|passes| *passes).count();
             let passed: usize = (0..=1_000_000).map(passed).sum();
             assert_eq!(passed as u64, u64::from(rate.burst) + u64::from(per_second) * 1000, "{per_second}");

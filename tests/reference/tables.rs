@@ -2,7 +2,7 @@
 
 use vtep::engine::{BridgeCounters, Counters, Event, Memory};
 use vtep::table::fdb::{BridgeRecord, DestinationRecord};
-use vtep::table::{Bridge, Bucket, EndpointSlot, Group, Member, Port, UnderlaySlot};
+use vtep::table::{Bridge, Bucket, EndpointSlot, Group, Guard, Member, Port, UnderlaySlot};
 
 /// How much of everything; see [`Memory`].
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +23,8 @@ pub(crate) struct Sizes {
     pub(crate) memberships: usize,
     pub(crate) underlays: usize,
     pub(crate) events: usize,
+    pub(crate) guards: usize,
+    pub(crate) moves: usize,
 }
 
 impl Sizes {
@@ -44,6 +46,8 @@ impl Sizes {
         memberships: 64,
         underlays: 2,
         events: 256,
+        guards: 3,
+        moves: 64,
     };
 
     pub(crate) const NOTHING: Self = Self {
@@ -63,10 +67,12 @@ impl Sizes {
         memberships: 0,
         underlays: 0,
         events: 0,
+        guards: 0,
+        moves: 0,
     };
 
     /// Each size on its own, to be made larger or smaller.
-    pub(crate) fn each(&mut self) -> [&mut usize; 16] {
+    pub(crate) fn each(&mut self) -> [&mut usize; 18] {
         [
             &mut self.macs,
             &mut self.bridges,
@@ -84,6 +90,8 @@ impl Sizes {
             &mut self.memberships,
             &mut self.underlays,
             &mut self.events,
+            &mut self.guards,
+            &mut self.moves,
         ]
     }
 }
@@ -107,6 +115,8 @@ pub(crate) struct Tables {
     underlays: Vec<UnderlaySlot>,
     events: Vec<Option<Event>>,
     counters: Counters,
+    guards: Vec<Guard>,
+    moves: Vec<Bucket>,
 }
 
 impl Tables {
@@ -129,6 +139,8 @@ impl Tables {
             underlays: vec![UnderlaySlot::EMPTY; sizes.underlays],
             events: vec![None; sizes.events],
             counters: Counters::new(),
+            guards: vec![Guard::OFF; sizes.guards],
+            moves: vec![Bucket::EMPTY; sizes.moves],
         }
     }
 
@@ -151,6 +163,8 @@ impl Tables {
             underlays: &mut self.underlays,
             events: &mut self.events,
             counters: &mut self.counters,
+            guards: &mut self.guards,
+            moves: &mut self.moves,
         }
     }
 }

@@ -31,6 +31,10 @@ impl Any for Command {
             12 => Self::FdbAppend { bridge: any(), mac: any(), remote: any() },
             13 => Self::FdbDelete { bridge: any(), mac: any(), remote: any() },
             14 => Self::Learn { bridge: any(), mac: any(), place: any() },
+            15 => Self::SetPort { id: any(), config: any() },
+            16 => Self::SetStormControl { bridge: any(), config: any() },
+            17 => Self::SetDuplicateDetection { bridge: any(), config: any() },
+            18 => Self::ClearDuplicate { bridge: any(), mac: any() },
             _ => Self::Flush(any()),
         }
     }

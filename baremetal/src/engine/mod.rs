@@ -10,7 +10,7 @@ mod verdict;
 use vtep::engine::{Config, Cursor, Engine, Events, Memory, Storage, Verdict};
 
 use crate::opaque::{any, bytes, hidden, sink, some, with_buffer};
-use crate::table::{endpoint, fdb};
+use crate::table::{endpoint, fdb, guard};
 
 #[inline(never)]
 pub fn every_call() {
@@ -22,7 +22,7 @@ pub fn every_call() {
     let events = hidden(Events::new(some(&mut ring)));
     sink((Events::len(&events), Events::is_empty(&events), Events::lost(&events)));
 
-    static mut TABLES: Storage<16, 2, 4, 4, 8, 4> = Storage::new();
+    static mut TABLES: Storage<16, 2, 4, 4, 8, 4, 2> = Storage::new();
     // SAFETY: the only place that names it, and the caller of this function is gone when it is called again.
     let tables = unsafe { &mut *&raw mut TABLES };
     let mut memory = hidden(Storage::memory(tables));
@@ -52,6 +52,8 @@ fn parts_of(memory: Memory<'_>) -> Memory<'_> {
         underlays: some(memory.underlays),
         events: some(memory.events),
         counters: memory.counters,
+        guards: some(memory.guards),
+        moves: some(memory.moves),
     }
 }
 
@@ -93,6 +95,10 @@ fn look(engine: &Engine<'_>) {
     sink(Engine::underlay_config(engine, any()));
     endpoint::look(Engine::endpoints(engine));
     fdb::look(Engine::table(engine));
+    if let Some(guard) = Engine::guard(engine, any()) {
+        guard::look(guard);
+    }
+    sink(Engine::moves(engine).len());
     sink((Engine::lookup(engine, any(), any()), Engine::place(engine, any())));
     for member in Engine::flood_list(engine, any()) {
         sink(member);
@@ -112,6 +118,7 @@ impl crate::opaque::Any for Config {
         config.source_ports = any();
         config.when_full = any();
         config.sweep = any();
+        config.endpoint_macs = any();
         config
     }
 }

@@ -103,7 +103,7 @@ impl Any for Owners {
 
 impl Any for LearnPolicy {
     fn any() -> Self {
-        Self { statics: any(), controlled: any() }
+        Self { statics: any(), controlled: any(), hold: any() }
     }
 }
 

@@ -5,6 +5,7 @@ mod cuckoo;
 pub mod endpoint;
 pub mod fdb;
 mod flood;
+pub mod guard;
 mod ids;
 mod moves;
 mod port;
@@ -19,6 +20,7 @@ pub fn every_call() {
     endpoint::every_call();
     fdb::every_call();
     flood::every_call();
+    guard::every_call();
     ids::every_call();
     moves::every_call();
     rate::every_call();

@@ -2,6 +2,7 @@
 //!
 //! This folder knows no sockets: `examples/replay` runs on it too.
 
+mod guard;
 mod record;
 mod summary;
 mod tables;

@@ -2,7 +2,7 @@
 
 use vtep::engine::{BridgeCounters, Counters, Event, Memory};
 use vtep::table::fdb::{BridgeRecord, DestinationRecord};
-use vtep::table::{Bridge, Bucket, EndpointSlot, Group, Member, Port, UnderlaySlot};
+use vtep::table::{Bridge, Bucket, EndpointSlot, Group, Guard, Member, Port, UnderlaySlot};
 
 /// How many of each there is room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,9 @@ impl Sizes {
     }
 }
 
+/// Buckets of four MACs that have moved of late: duplicate detection looks at those.
+const MOVES: usize = 256;
+
 /// Every table of an engine.
 pub struct Tables {
     sizes: Sizes,
@@ -54,6 +57,8 @@ pub struct Tables {
     underlays: Vec<UnderlaySlot>,
     events: Vec<Option<Event>>,
     counters: Counters,
+    guards: Vec<Guard>,
+    moves: Vec<Bucket>,
 }
 
 impl Tables {
@@ -79,6 +84,8 @@ impl Tables {
             underlays: vec![UnderlaySlot::EMPTY; 1],
             events: vec![None; usize::from(sizes.events)],
             counters: Counters::new(),
+            guards: vec![Guard::OFF; bridges],
+            moves: vec![Bucket::EMPTY; MOVES],
         }
     }
 
@@ -105,6 +112,8 @@ impl Tables {
             underlays: &mut self.underlays,
             events: &mut self.events,
             counters: &mut self.counters,
+            guards: &mut self.guards,
+            moves: &mut self.moves,
         }
     }
 }

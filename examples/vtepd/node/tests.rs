@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use vtep::engine::{Command, Config, Cursor, Flush, Form, Ingress, Input, Place, Profile, Remote, Verdict};
 use vtep::table::fdb::Owners;
 use vtep::table::{
-    Admission, Ageing, BridgeConfig, BridgeId, Duration, Instant, Owner, PortConfig, PortId, UnderlayConfig,
-    UnderlayId, VlanDecap, VlanEncap,
+    Admission, Ageing, BridgeConfig, BridgeId, DuplicateAction, DuplicateDetection, Duration, Instant, Owner,
+    PortConfig, PortId, Rate, StormControl, UnderlayConfig, UnderlayId, VlanDecap, VlanEncap,
 };
 use vtep::wire::{Datagram, Df, Encapsulation, FrameKind, MacAddr, Tos, Ttl, UdpChecksum, Vni};
 
@@ -37,6 +37,12 @@ fn commands() -> Vec<Command> {
     let underlay = UnderlayConfig::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)));
     let inherit =
         UnderlayConfig { ttl: Ttl::Inherit, tos: Tos::Inherit, df: Df::Inherit, ..Profile::Linux.underlay(v6) };
+    let rate = Rate { per_second: 100, burst: 20 };
+    let recovering = DuplicateDetection {
+        action: DuplicateAction::Alert,
+        recover: Some(Duration::from_secs(9)),
+        ..DuplicateDetection::RFC
+    };
     vec![
         Command::SetUnderlay { id, config: inherit },
         Command::SetUnderlay { id, config: underlay },
@@ -58,6 +64,14 @@ fn commands() -> Vec<Command> {
         Command::Learn { bridge, mac: MAC, place: Place::Remote(Remote::at(PEER)) },
         Command::Flush(Flush { bridge: Some(bridge), place: Some(Place::Port(port)), owners: Owners::all() }),
         Command::Flush(Flush::dynamic()),
+        Command::SetPort { id: port, config: PortConfig { max_macs: Some(4), ..PortConfig::new(bridge) } },
+        Command::SetStormControl { bridge, config: StormControl { multicast: None, ..StormControl::each(rate) } },
+        Command::SetStormControl { bridge, config: StormControl::OFF },
+        Command::SetDuplicateDetection { bridge, config: Some(DuplicateDetection::RFC) },
+        Command::SetDuplicateDetection { bridge, config: Some(recovering) },
+        Command::ClearDuplicate { bridge, mac: None },
+        Command::ClearDuplicate { bridge, mac: Some(MAC) },
+        Command::SetDuplicateDetection { bridge, config: None },
     ]
 }
 
@@ -118,7 +132,7 @@ fn a_record_says_what_was_done() {
     expected.extend(packets().into_iter().map(|(ingress, bytes)| Line::Packet(ingress, bytes)));
     expected.extend([Line::Tick, Line::End(summary.digest)]);
     assert_eq!(lines.iter().map(|(_, line)| line.clone()).collect::<Vec<_>>(), expected);
-    assert_eq!(lines[20].0, Instant::from_millis(100));
+    assert_eq!(lines[commands().len()].0, Instant::from_millis(100));
 }
 
 #[test]

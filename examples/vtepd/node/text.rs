@@ -12,6 +12,7 @@ use vtep::table::{
 };
 use vtep::wire::{Checksums, Df, EcnMode, Encapsulation, MacAddr, PortRange, Tos, Ttl, Vni};
 
+use super::guard;
 use super::tables::Sizes;
 
 const ENCAPSULATIONS: &[(&str, Encapsulation)] =
@@ -51,7 +52,8 @@ pub fn config(c: &Config) -> String {
     let [a, b] = c.seed;
     let (min, max) = (c.source_ports.min(), c.source_ports.max());
     let (switches, full, sweep) = (c.switches.bits(), name(WHEN_FULL, c.when_full), c.sweep);
-    format!("config switches={switches} seed={a},{b} source-ports={min},{max} when-full={full} sweep={sweep}")
+    let quota = c.endpoint_macs.map_or_else(String::new, |macs| format!(" endpoint-macs={macs}"));
+    format!("config switches={switches} seed={a},{b} source-ports={min},{max} when-full={full} sweep={sweep}{quota}")
 }
 
 pub fn read_config(f: &Fields<'_>) -> Result<Config, String> {
@@ -63,6 +65,7 @@ pub fn read_config(f: &Fields<'_>) -> Result<Config, String> {
         source_ports: PortRange::new(min, max).ok_or("source ports run backwards")?,
         when_full: f.named("when-full", WHEN_FULL)?,
         sweep: f.get("sweep")?,
+        endpoint_macs: f.given("endpoint-macs")?,
     })
 }
 
@@ -74,10 +77,7 @@ pub fn command(command: &Command) -> Option<String> {
         Command::AddBridge { id, config } => format!("add-bridge id={} {}", id.0, bridge(config)),
         Command::SetBridge { id, config } => format!("set-bridge id={} {}", id.0, bridge(config)),
         Command::RemoveBridge { id } => format!("remove-bridge id={}", id.0),
-        Command::AddPort { id, config: c } => {
-            let (vlan, learning, max) = (opt(c.vlan), u8::from(c.learning), opt(c.max_macs));
-            format!("add-port id={} bridge={} vlan={vlan} learning={learning} max={max}", id.0, c.bridge.0)
-        }
+        Command::AddPort { id, config } => format!("add-port id={} {}", id.0, port(config)),
         Command::RemovePort { id } => format!("remove-port id={}", id.0),
         Command::FloodAdd { bridge, remote: r } => format!("flood-add bridge={} remote={}", bridge.0, remote(r)),
         Command::FloodRemove { bridge, remote: r } => format!("flood-remove bridge={} remote={}", bridge.0, remote(r)),
@@ -103,7 +103,8 @@ pub fn command(command: &Command) -> Option<String> {
             let place = p.as_ref().map_or(Some("-".to_owned()), place)?;
             format!("flush bridge={} place={place} owners={}", opt(bridge.map(|b| b.0)), owners.bits())
         }
-        _ => return None,
+        Command::SetPort { id, config } => format!("set-port id={} {}", id.0, port(config)),
+        _ => return guard::command(command),
     })
 }
 
@@ -115,15 +116,8 @@ pub fn read_command(word: &str, f: &Fields<'_>) -> Result<Command, String> {
         "add-bridge" => Command::AddBridge { id: BridgeId(f.get("id")?), config: read_bridge(f)? },
         "set-bridge" => Command::SetBridge { id: BridgeId(f.get("id")?), config: read_bridge(f)? },
         "remove-bridge" => Command::RemoveBridge { id: BridgeId(f.get("id")?) },
-        "add-port" => Command::AddPort {
-            id: PortId(f.get("id")?),
-            config: PortConfig {
-                bridge: bridge()?,
-                vlan: f.opt("vlan")?,
-                learning: f.flag("learning")?,
-                max_macs: f.opt("max")?,
-            },
-        },
+        "add-port" => Command::AddPort { id: PortId(f.get("id")?), config: read_port(f)? },
+        "set-port" => Command::SetPort { id: PortId(f.get("id")?), config: read_port(f)? },
         "remove-port" => Command::RemovePort { id: PortId(f.get("id")?) },
         "flood-add" => Command::FloodAdd { bridge: bridge()?, remote: read_remote(f.text("remote")?)? },
         "flood-remove" => Command::FloodRemove { bridge: bridge()?, remote: read_remote(f.text("remote")?)? },
@@ -148,7 +142,21 @@ pub fn read_command(word: &str, f: &Fields<'_>) -> Result<Command, String> {
             place: Some(f.text("place")?).filter(|text| *text != "-").map(read_place).transpose()?,
             owners: Owners::from_bits(f.get("owners")?).ok_or("unknown owners")?,
         }),
-        _ => return Err(format!("\"{word}\" is no command")),
+        _ => return guard::read_command(word, f),
+    })
+}
+
+fn port(c: &PortConfig) -> String {
+    let (vlan, learning, max) = (opt(c.vlan), u8::from(c.learning), opt(c.max_macs));
+    format!("bridge={} vlan={vlan} learning={learning} max={max}", c.bridge.0)
+}
+
+fn read_port(f: &Fields<'_>) -> Result<PortConfig, String> {
+    Ok(PortConfig {
+        bridge: f.get("bridge").map(BridgeId)?,
+        vlan: f.opt("vlan")?,
+        learning: f.flag("learning")?,
+        max_macs: f.opt("max")?,
     })
 }
 
@@ -320,36 +328,41 @@ impl<'l> Fields<'l> {
         Self(text.split(' ').filter_map(|word| word.split_once('=')).collect())
     }
 
-    fn text(&self, key: &str) -> Result<&'l str, String> {
+    pub(super) fn text(&self, key: &str) -> Result<&'l str, String> {
         self.0.iter().find(|(k, _)| *k == key).map(|(_, value)| *value).ok_or(format!("no {key}="))
     }
 
-    fn get<T: FromStr>(&self, key: &str) -> Result<T, String> {
+    pub(super) fn get<T: FromStr>(&self, key: &str) -> Result<T, String> {
         let text = self.text(key)?;
         text.parse().map_err(|_| format!("{key}={text}"))
     }
 
-    fn opt<T: FromStr>(&self, key: &str) -> Result<Option<T>, String> {
+    /// What records of before do not have.
+    fn given<T: FromStr>(&self, key: &str) -> Result<Option<T>, String> {
+        if self.text(key).is_ok() { self.get(key).map(Some) } else { Ok(None) }
+    }
+
+    pub(super) fn opt<T: FromStr>(&self, key: &str) -> Result<Option<T>, String> {
         if self.text(key)? == "-" { Ok(None) } else { self.get(key).map(Some) }
     }
 
-    fn flag(&self, key: &str) -> Result<bool, String> {
+    pub(super) fn flag(&self, key: &str) -> Result<bool, String> {
         self.get::<u8>(key).map(|value| value != 0)
     }
 
-    fn pair<T: FromStr>(&self, key: &str) -> Result<(T, T), String> {
+    pub(super) fn pair<T: FromStr>(&self, key: &str) -> Result<(T, T), String> {
         let text = self.text(key)?;
         let pair = text.split_once(',').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
         pair.ok_or(format!("{key}={text}"))
     }
 
-    fn named<T: Copy>(&self, key: &str, names: &[(&str, T)]) -> Result<T, String> {
+    pub(super) fn named<T: Copy>(&self, key: &str, names: &[(&str, T)]) -> Result<T, String> {
         let text = self.text(key)?;
         value(names, text).ok_or(format!("{key}={text}"))
     }
 }
 
-fn name<T: PartialEq>(names: &[(&'static str, T)], value: T) -> &'static str {
+pub(super) fn name<T: PartialEq>(names: &[(&'static str, T)], value: T) -> &'static str {
     names.iter().find(|(_, v)| *v == value).map_or("?", |(name, _)| name)
 }
 
@@ -357,6 +370,6 @@ fn value<T: Copy>(names: &[(&str, T)], name: &str) -> Option<T> {
     names.iter().find(|(n, _)| *n == name).map(|(_, value)| *value)
 }
 
-fn opt<T: Display>(value: Option<T>) -> String {
+pub(super) fn opt<T: Display>(value: Option<T>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }

@@ -60,6 +60,8 @@ pub enum Refusal {
     DestinationLimit = 9,
     /// No slot was free, and none might be freed.
     TableFull = 10,
+    /// The entry would move, and [`LearnPolicy::hold`] asks first.
+    Held = 11,
 }
 
 /// What a frame from elsewhere does to an entry that is not dynamic, nor sticky.
@@ -85,6 +87,8 @@ pub struct LearnPolicy {
     pub statics: Yield,
     /// Entries of [`Owner::Evpn`] and [`Owner::Controller`].
     pub controlled: Yield,
+    /// Whether no entry moves at all: one that would is refused as [`Refusal::Held`], for the caller to decide.
+    pub hold: bool,
 }
 
 impl Fdb<'_> {
@@ -263,6 +267,10 @@ impl Books<'_> {
                 self.enter_again(key, word);
                 return Err(refusal);
             }
+        }
+        if policy.hold {
+            self.enter_again(key, word);
+            return Err(Refusal::Held);
         }
         self.enter(key, moved);
         Ok((moved, Learned::Moved { from }))
