@@ -34,11 +34,12 @@ fn table() -> String {
         ("the engine", size_of::<Engine<'_>>()),
         ("its counters", size_of::<Counters>()),
         ("a MAC in the forwarding database", size_of::<Bucket>() / 4),
-        ("a bridge: VNI, counters, flood list", each(size_of::<Tables<0, 64, 0, 0>>())),
+        ("a bridge: VNI, counters, flood list, limits", each(size_of::<Tables<0, 64, 0, 0>>())),
         ("a port", each(size_of::<Tables<0, 0, 64, 0>>())),
         ("an endpoint: ready-made outer header, address look-up", each(size_of::<Tables<0, 0, 0, 64>>())),
         ("a place on a flood list", each(size_of::<Storage<0, 0, 0, 0, 64, 0>>())),
         ("a waiting event", each(size_of::<Storage<0, 0, 0, 0, 0, 64>>())),
+        ("a MAC that moves, where duplicates are looked for", each(size_of::<Storage<0, 0, 0, 0, 0, 0, 64>>()) / 4),
         ("an input, a verdict: on the stack", size_of::<Input<'_>>().max(size_of::<Verdict>())),
     ];
     let rows = rows.map(|(what, bytes)| format!("| {what} | {bytes} |\n"));

@@ -162,6 +162,8 @@ impl Overlay {
             memberships: lists,
             underlays: 1,
             events: 0,
+            guards: vnis,
+            moves: 0,
         };
         let memory = Box::leak(Box::new(Tables::new(&sizes))).memory();
         let mut overlay = Self { engine: Engine::new(memory, &Config::new(Profile::Rfc, [11, 12])), plan, packets: 0 };

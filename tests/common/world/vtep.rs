@@ -15,7 +15,7 @@ use super::{LOCAL, LOCAL6, OTHER_VNI, Read, VNI};
 
 pub(crate) const PROFILES: [Profile; 2] = [Profile::Rfc, Profile::Linux];
 
-type Memory = Storage<64, 4, 8, 32, 32, 64>;
+type Memory = Storage<64, 4, 8, 32, 32, 64, 16>;
 
 /// How a [`Vtep`] is set up; change what the test is about.
 pub(crate) struct Setup {
