@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::entropy;
 use crate::meant::{Case, MEANT, delivered, drop_of, station};
@@ -167,6 +168,13 @@ pub(crate) fn add_up(outcome: Outcome) {
     total.faults.extend(outcome.faults);
 }
 
+/// Runs of a scenario that the machine disturbed, and that were repeated.
+static REPEATED: AtomicU64 = AtomicU64::new(0);
+
+pub(crate) fn repeated() {
+    REPEATED.fetch_add(1, Ordering::Relaxed);
+}
+
 /// Prints the sum, if there is any.
 pub(crate) fn report() {
     let total = TOTAL.lock().unwrap();
@@ -178,7 +186,11 @@ pub(crate) fn report() {
     );
     println!("{:>9} packets sent of a flow seen before, on either side, from the same source port", total.flows);
     if total.unrecorded > 0 {
-        println!("{:>9} scenarios without the kernel's drop reasons: no tracefs, or events lost", total.unrecorded);
+        println!("{:>9} scenarios without the kernel's drop reasons: no tracefs", total.unrecorded);
+    }
+    let repeated = REPEATED.load(Ordering::Relaxed);
+    if repeated > 0 {
+        println!("{repeated:>9} runs that the machine disturbed, repeated");
     }
     for meant in MEANT {
         let count = total.meant.get(meant.name).unwrap_or(&0);

@@ -138,7 +138,7 @@ impl Drop for Lab {
     fn drop(&mut self) {
         self.tracer = None;
         if let Some(path) = &self.tracefs {
-            let _ = nix::mount::umount(path.as_path());
+            let _ = nix::mount::umount2(path.as_path(), nix::mount::MntFlags::MNT_DETACH);
             let _ = std::fs::remove_dir(path);
         }
         let _ = (&self.far, &self.cleaner);
