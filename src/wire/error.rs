@@ -154,5 +154,9 @@ named! {
         TooManyOptions = 29, "too-many-options";
         /// ND: an address that may not stand there, or a flag or option that does not go with the addresses.
         BadAddress = 30, "bad-address";
+        /// Geneve: a security group beyond [`SecurityGroup::MAX`](super::SecurityGroup::MAX).
+        GroupOutOfRange = 31, "group-out-of-range";
+        /// Geneve: a traffic class beyond [`TrafficClass::MAX`](super::TrafficClass::MAX).
+        ClassOutOfRange = 32, "class-out-of-range";
     }
 }

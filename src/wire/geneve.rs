@@ -23,7 +23,11 @@
 
 use super::{EtherType, Layer, Reason, TunnelFlags, Vni, WireError};
 
-pub use super::geneve_option::{Definition, Duplicates, OptionView, Options, Rules, Summary, Writer};
+pub use super::geneve_option::{
+    Definition, Duplicates, OffloadRole, OptionId, OptionView, Options, Rules, Summary, Writer,
+};
+pub use super::schema::{Found, Schema};
+pub use super::typed_option::TypedOption;
 
 /// Bytes of the fixed header.
 pub const HEADER_LEN: usize = 8;

@@ -84,11 +84,51 @@ pub struct OptionView<'a> {
 }
 
 impl OptionView<'_> {
+    /// Class and type.
+    #[must_use]
+    #[inline]
+    pub const fn id(&self) -> OptionId {
+        OptionId { class: self.class, kind: self.kind }
+    }
+
     /// Whether a receiver that does not know the option must drop the packet.
     #[must_use]
     #[inline]
     pub const fn critical(&self) -> bool {
         self.kind & 0x80 != 0
+    }
+}
+
+/// What an option is: its class and its type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+pub struct OptionId {
+    /// The namespace of `kind`: see [`OPTION_CLASSES`](super::option_class::OPTION_CLASSES).
+    pub class: u16,
+    /// The whole type octet, critical bit included.
+    pub kind: u8,
+}
+
+impl OptionId {
+    /// Type `kind` of class `class`.
+    #[must_use]
+    #[inline]
+    pub const fn new(class: u16, kind: u8) -> Self {
+        Self { class, kind }
+    }
+
+    /// Whether a receiver that does not know the option must drop the packet.
+    #[must_use]
+    #[inline]
+    pub const fn critical(self) -> bool {
+        self.kind & 0x80 != 0
+    }
+}
+
+impl core::fmt::Display for OptionId {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{:#06x}:{:#04x}", self.class, self.kind)
     }
 }
 
@@ -141,6 +181,19 @@ pub enum Duplicates {
     Last = 2,
 }
 
+/// Whether options are judged by who ends the tunnel, or by a device that helps them (RFC 8926 section 4.6).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+#[repr(u8)]
+pub enum OffloadRole {
+    /// The tunnel's endpoint: an unknown critical option drops the packet.
+    #[default]
+    Endpoint = 0,
+    /// A device in front of the endpoint, such as a network adapter: unknown options pass, critical ones too.
+    Offload = 1,
+}
+
 /// How a receiver judges an option area.
 ///
 /// An unknown critical option drops the packet whether or not the header's C bit announces it: a sender
@@ -157,6 +210,8 @@ pub struct Rules<'a> {
     /// Whether a critical option under a header whose C bit is clear drops the packet even where the
     /// option is known. The sender breaks section 3.5 then; receivers are not told to check it.
     pub check_critical_bit: bool,
+    /// Whether unknown critical options are for us to judge.
+    pub role: OffloadRole,
 }
 
 impl Default for Rules<'_> {
@@ -170,7 +225,8 @@ impl<'a> Rules<'a> {
     pub const MAX_KNOWN: usize = 64;
 
     /// Knows no option, has no limits of its own, and does not check the header's C bit.
-    pub const NONE: Self = Self { known: &[], max_options: 63, max_len: 252, check_critical_bit: false };
+    pub const NONE: Self =
+        Self { known: &[], max_options: 63, max_len: 252, check_critical_bit: false, role: OffloadRole::Endpoint };
 
     /// Rules that know `known` and are otherwise like [`Rules::NONE`].
     #[must_use]
@@ -189,6 +245,18 @@ impl<'a> Rules<'a> {
     /// (section 3.5), [`Reason::UnknownCriticalOption`], [`Reason::CriticalBitMismatch`],
     /// [`Reason::OptionLengthMismatch`], [`Reason::DuplicateOption`].
     pub fn validate(&self, area: &[u8], header_critical: bool) -> Result<Summary, WireError> {
+        self.judge(area, header_critical, |_| Ok(false))
+    }
+
+    /// [`Rules::validate`] with options that are known to `special` and not listed. It is shown every option that is
+    /// sound and within the limits, and says whether it is one of its own, or what is wrong with it.
+    #[inline]
+    pub(super) fn judge<'b>(
+        &self,
+        area: &'b [u8],
+        header_critical: bool,
+        mut special: impl FnMut(&OptionView<'b>) -> Result<bool, Reason>,
+    ) -> Result<Summary, WireError> {
         let fault = |reason, offset| WireError::new(Layer::GeneveOption, reason, offset);
         if area.len() > usize::from(self.max_len) {
             return Err(fault(Reason::TooManyOptions, 0));
@@ -205,9 +273,10 @@ impl<'a> Rules<'a> {
             summary.count = summary.count.saturating_add(1);
             summary.critical |= option.critical();
 
+            let special = special(&option).map_err(|reason| fault(reason, offset))?;
             let known = self.known.iter().take(Self::MAX_KNOWN).enumerate();
-            let known = known.into_iter().find(|(_, definition)| definition.matches(&option));
-            if known.is_none() && option.critical() {
+            let known = if special { None } else { known.into_iter().find(|(_, one)| one.matches(&option)) };
+            if known.is_none() && !special && option.critical() && self.role == OffloadRole::Endpoint {
                 return Err(fault(Reason::UnknownCriticalOption, offset));
             }
             if self.check_critical_bit && option.critical() && !header_critical {

@@ -4,7 +4,7 @@ use vtep::table::cuckoo::Bucket;
 use vtep::table::fdb::{
     Add, BridgeRecord, DestinationRecord, Entry, FdbError, Filter, LearnPolicy, Owners, Removed, WhenFull, Yield,
 };
-use vtep::table::{AgeingTooLong, Fdb, FdbConfig, FdbMemory, Owner};
+use vtep::table::{AgeingTooLong, Fdb, FdbConfig, FdbMemory, LabelSlot, Labels, Owner};
 
 use crate::opaque::{Any, Characters, any, hidden, pick, sink, some};
 
@@ -20,7 +20,9 @@ pub fn every_call() {
         endpoints: some(&mut endpoints),
         groups: some(&mut groups),
     };
-    let mut fdb = hidden(Fdb::new(memory, &any()));
+    let (mut slots, mut map) = (hidden([LabelSlot::EMPTY; 8]), hidden([Bucket::EMPTY; 4]));
+    let labels = Labels::new(some(&mut slots), some(&mut map), any());
+    let mut fdb = hidden(Fdb::with_labels(Fdb::new(memory, &any()), labels));
     while any() {
         look(&fdb);
         learn(&mut fdb);
@@ -54,6 +56,8 @@ pub fn look(fdb: &Fdb<'_>) {
 }
 
 fn learn(fdb: &mut Fdb<'_>) {
+    sink(Fdb::intern(fdb, any()));
+    sink(Labels::get(Fdb::labels(fdb), any()));
     sink(Fdb::learn(fdb, any(), any(), any(), any(), any(), any()));
     let probe = hidden(Fdb::probe(fdb, any(), any()));
     sink(Fdb::learn_probe(fdb, any(), probe, any(), any(), any()));

@@ -8,9 +8,12 @@ mod flood;
 pub mod guard;
 mod ids;
 mod moves;
+mod label;
+pub mod policy;
 mod port;
 mod rate;
 mod time;
+pub mod traffic;
 mod underlay;
 mod vni_map;
 
@@ -24,7 +27,10 @@ pub fn every_call() {
     ids::every_call();
     moves::every_call();
     rate::every_call();
+    label::every_call();
+    policy::every_call();
     time::every_call();
+    traffic::every_call();
     underlay::every_call();
     vni_map::every_call();
 }

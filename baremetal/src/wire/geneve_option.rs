@@ -1,6 +1,8 @@
-use vtep::wire::geneve::{Definition, Duplicates, OptionView, Options, Rules, Writer};
+use core::fmt::Write;
 
-use crate::opaque::{Any, any, bytes, pick, sink, with_buffer};
+use vtep::wire::geneve::{Definition, Duplicates, OffloadRole, OptionId, OptionView, Options, Rules, Writer};
+
+use crate::opaque::{Any, Characters, any, bytes, pick, sink, with_buffer};
 
 #[inline(never)]
 pub fn every_call() {
@@ -15,14 +17,16 @@ fn options() {
     while let Some(option) = Options::next(&mut options) {
         sink((option, Options::offset(&options), Options::as_bytes(&options)));
     }
-    sink(OptionView::critical(&any()));
+    sink((OptionView::critical(&any()), OptionView::id(&any())));
+    sink((OptionId::new(any(), any()), OptionId::critical(any())));
+    sink(write!(Characters, "{}", any::<OptionId>()));
 }
 
 fn rules() {
     let known: [Definition; 80] = any();
     let mut rules = Rules::knowing(known.get(..any()).unwrap_or_default());
     sink(Rules::validate(&rules, bytes(), any()));
-    rules = Rules { max_options: any(), max_len: any(), check_critical_bit: any(), ..rules };
+    rules = Rules { max_options: any(), max_len: any(), check_critical_bit: any(), role: any(), ..rules };
     sink(Rules::validate(&rules, bytes(), any()));
     sink(Rules::default());
     sink(Definition::find(&any(), bytes()));
@@ -54,5 +58,17 @@ impl Any for Definition {
 impl Any for Duplicates {
     fn any() -> Self {
         pick(&[Self::Reject, Self::First], Self::Last)
+    }
+}
+
+impl Any for OptionId {
+    fn any() -> Self {
+        Self { class: any(), kind: any() }
+    }
+}
+
+impl Any for OffloadRole {
+    fn any() -> Self {
+        pick(&[Self::Endpoint], Self::Offload)
     }
 }

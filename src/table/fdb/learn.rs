@@ -256,7 +256,11 @@ impl Books<'_> {
         if stays {
             let learned = match word.meta() {
                 meta if meta == expected.meta() => Learned::Refreshed,
-                meta => Learned::Updated { meta },
+                meta => {
+                    self.labels.retain(expected.meta());
+                    self.labels.release(meta);
+                    Learned::Updated { meta }
+                }
             };
             return Ok((expected.with_sticky(word.is_sticky()), learned));
         }

@@ -33,8 +33,9 @@ mod sweep;
 mod tests;
 
 use super::cuckoo::{Bucket, Cuckoo, Hash};
-use super::{Ageing, BridgeId, Destination, Instant};
-use crate::wire::MacAddr;
+use super::label::LabelsFull;
+use super::{Ageing, BridgeId, Destination, Instant, Labels, Meta};
+use crate::wire::{Label, MacAddr};
 use clock::Clock;
 use entry::Word;
 pub(super) use entry::{key, key_bridge, key_mac};
@@ -127,10 +128,37 @@ impl<'a> Fdb<'a> {
         }
         Self {
             map: Cuckoo::new(buckets, config.seed),
-            books: Books { bridges, destinations },
+            books: Books { bridges, destinations, labels: Labels::new(&mut [], &mut [], config.seed) },
             clock: Clock::new(limit),
             when_full: config.when_full,
         }
+    }
+
+    /// This table with memory for labels, so that entries' metadata are [labels](Labels) by number. Without it, they are
+    /// the caller's numbers.
+    ///
+    /// To be called before any entry is there: entries learned earlier are not counted.
+    #[must_use]
+    pub fn with_labels(mut self, labels: Labels<'a>) -> Self {
+        self.books.labels = labels;
+        self
+    }
+
+    /// The labels that entries have.
+    #[must_use]
+    #[inline]
+    pub fn labels(&self) -> &Labels<'a> {
+        &self.books.labels
+    }
+
+    /// The number of a label, for an entry that is learned or added next; see [`Labels::intern`].
+    ///
+    /// # Errors
+    ///
+    /// [`LabelsFull`]; nothing changes.
+    #[inline]
+    pub fn intern(&mut self, label: Label) -> Result<Meta, LabelsFull> {
+        self.books.labels.intern(label)
     }
 
     /// What the table knows of `mac` in `bridge`. Writes nothing.
@@ -192,7 +220,7 @@ impl<'a> Fdb<'a> {
         let bridges = self.books.bridges.iter().flat_map(BridgeRecord::words);
         let destinations = self.books.destinations.iter().flat_map(|records| records.iter());
         let destinations = destinations.flat_map(|record| record.tally.words());
-        self.map.words().chain(bridges).chain(destinations).chain(self.clock.words())
+        self.map.words().chain(bridges).chain(destinations).chain(self.clock.words()).chain(self.books.labels.words())
     }
 
     /// Slots in use, expired and flushed entries that no sweep has met yet included.

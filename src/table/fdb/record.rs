@@ -1,7 +1,7 @@
 //! What the FDB keeps for each bridge, port, endpoint and group: an epoch, counts and limits.
 
 use super::entry::{Epochs, Word, key_bridge};
-use crate::table::{BridgeId, Destination};
+use crate::table::{BridgeId, Destination, Labels};
 
 /// One bridge's row: ageing, epoch, counts and limit. 32 bytes.
 #[derive(Clone, Copy, Debug)]
@@ -128,6 +128,8 @@ pub(super) struct Books<'a> {
     pub(super) bridges: &'a mut [BridgeRecord],
     /// By the tag of a destination: ports, endpoints, groups. Host and drop have no record.
     pub(super) destinations: [&'a mut [DestinationRecord]; 3],
+    /// What entries' metadata stand for, and how many entries there are of each.
+    pub(super) labels: Labels<'a>,
 }
 
 impl Books<'_> {
@@ -190,6 +192,7 @@ impl Books<'_> {
         };
         self.bridge_tally(key_bridge(key)).map(up);
         self.destination_tally(word.destination()).map(up);
+        self.labels.retain(word.meta());
     }
 
     /// Counts an entry again that has just been left.
@@ -207,6 +210,7 @@ impl Books<'_> {
         if let Some(tally) = self.destination_tally(word.destination()) {
             up(tally, word.epochs().destination());
         }
+        self.labels.retain(word.meta());
     }
 
     /// Stops counting an entry. A flush has already done so for those of an earlier epoch.
@@ -224,5 +228,6 @@ impl Books<'_> {
         if let Some(tally) = self.destination_tally(word.destination()) {
             down(tally, word.epochs().destination());
         }
+        self.labels.release(word.meta());
     }
 }

@@ -296,3 +296,59 @@ fn zero_is_nobody() {
         assert_eq!(learned, Learned::Refused(Refusal::BadMac));
     });
 }
+
+#[test]
+fn a_label_lives_as_long_as_an_entry_has_it() {
+    use crate::table::{LabelSlot, Labels};
+    use crate::wire::{Label, SecurityGroup};
+
+    let label = |group| Label::of_group(SecurityGroup::new(group).unwrap());
+    let (mut slots, mut map) = ([LabelSlot::EMPTY; 2], [Bucket::EMPTY; 1]);
+    let mut buckets = vec![Bucket::EMPTY; 4];
+    let (mut bridges, mut endpoints) = ([BridgeRecord::EMPTY; 2], [DestinationRecord::EMPTY; 4]);
+    let memory = FdbMemory {
+        buckets: &mut buckets,
+        bridges: &mut bridges,
+        ports: &mut [],
+        endpoints: &mut endpoints,
+        groups: &mut [],
+    };
+    let mut fdb = Fdb::new(memory, &FdbConfig::default()).with_labels(Labels::new(&mut slots, &mut map, [3, 4]));
+    let (here, there) = (endpoint(0), endpoint(1));
+    let learn = |fdb: &mut Fdb<'_>, now, station, destination, group| {
+        let meta = fdb.intern(label(group))?;
+        Ok::<_, LabelsFull>(fdb.learn(at(now), BRIDGE, mac(station), destination, meta, LearnPolicy::default()))
+    };
+    let counts = |fdb: &Fdb<'_>| {
+        let mut counts: Vec<_> = fdb.labels().iter().map(|(_, l, n)| (l.group().get(), n)).collect();
+        counts.sort_unstable();
+        counts
+    };
+
+    learn(&mut fdb, 0, 1, here, 10).unwrap();
+    learn(&mut fdb, 0, 2, here, 10).unwrap();
+    learn(&mut fdb, 0, 1, here, 10).unwrap();
+    assert_eq!(counts(&fdb), [(10, 2)]);
+    // Another label at the same place, and a move: the old label loses a reference, the new one gains it.
+    assert!(matches!(learn(&mut fdb, 1, 1, here, 20), Ok(Learned::Updated { .. })));
+    assert_eq!(counts(&fdb), [(10, 1), (20, 1)]);
+    assert!(matches!(learn(&mut fdb, 1, 1, there, 10), Ok(Learned::Moved { .. })));
+    assert_eq!(counts(&fdb), [(10, 2)]);
+    learn(&mut fdb, 1, 3, here, 20).unwrap();
+    assert_eq!(learn(&mut fdb, 1, 4, here, 30), Err(LabelsFull));
+    // A flush by epoch frees the label when a sweep finds the entry.
+    fdb.flush_destination(there);
+    assert_eq!(counts(&fdb), [(10, 2), (20, 1)]);
+    fdb.sweep(at(2), usize::MAX, |_| ());
+    assert_eq!(counts(&fdb), [(10, 1), (20, 1)]);
+    assert!(fdb.delete(at(2), BRIDGE, mac(3)).is_some());
+    learn(&mut fdb, 2, 4, here, 30).unwrap();
+    assert_eq!(counts(&fdb), [(10, 1), (30, 1)]);
+    let entry = fdb.lookup(at(2), BRIDGE, mac(4)).unwrap();
+    assert_eq!(fdb.labels().get(entry.meta()), label(30));
+    // Replaced by command: the slot's old label goes.
+    let meta = fdb.intern(label(10)).unwrap();
+    let add = Add { destination: here, meta, owner: Owner::Static, sticky: false };
+    fdb.replace(at(2), BRIDGE, mac(4), &add).unwrap();
+    assert_eq!(counts(&fdb), [(10, 2)]);
+}
