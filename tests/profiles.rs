@@ -20,7 +20,7 @@ use common::world::*;
 use vtep::engine::{Command, DropReason, Event, Place, Profile, Remote, Switches, Verdict};
 use vtep::table::{Ageing, BridgeId, Owner, PortId, VlanDecap, VlanEncap};
 use vtep::wire::template::Df;
-use vtep::wire::{Encapsulation, Vni};
+use vtep::wire::{Encapsulation, Label, Vni};
 
 const VXLAN: Encapsulation = Encapsulation::Vxlan;
 const GENEVE: Encapsulation = Encapsulation::Geneve;
@@ -112,7 +112,7 @@ fn learn_before_validate(switches: Switches) -> bool {
 fn move_ip_only(switches: Switches) -> bool {
     let mut vtep = vtep(switches, VXLAN);
     let odd = Remote { port: Some(9999), vni: Vni::new(777), ..Remote::at(REMOTE) };
-    vtep.command(Command::Learn { bridge: BridgeId(0), mac: mac(R), place: Place::Remote(odd) });
+    vtep.command(Command::Learn { bridge: BridgeId(0), mac: mac(R), place: Place::Remote(odd), label: Label::NONE });
     vtep.delivered(&Packet { src: THIRD, ..Packet::from_r_to_a() }.bytes());
     let sent = vtep.sent_one(&Frame::new(R, A).bytes());
     assert_eq!(sent.ip.dst, THIRD, "the move itself");
@@ -239,7 +239,7 @@ fn check_source_if_learning(switches: Switches) -> bool {
 fn data_moves_control(switches: Switches) -> bool {
     let mut vtep = vtep(switches, VXLAN);
     let (place, owner) = (Place::Remote(Remote::at(REMOTE)), Owner::Controller);
-    vtep.command(Command::FdbAdd { bridge: BridgeId(0), mac: mac(R), place, owner, sticky: false });
+    vtep.command(Command::FdbAdd { bridge: BridgeId(0), mac: mac(R), place, owner, sticky: false, label: Label::NONE });
     let verdict = vtep.on_underlay(&Packet { src: THIRD, ..Packet::from_r_to_a() }.bytes());
     assert!(matches!(verdict, Verdict::Flood(_)), "delivered in any case: {verdict:?}");
     let owner = |vtep: &Vtep| vtep.engine.lookup(BridgeId(0), mac(R)).unwrap().owner();

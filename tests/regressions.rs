@@ -20,7 +20,7 @@ use vtep::table::{
     Admission, BridgeId, EndpointConfig, FloodSwitches, Instant, Owner, PortConfig, PortId, UnderlayConfig, UnderlayId,
     VlanEncap, WhenFull,
 };
-use vtep::wire::{Depth, Encapsulation, MacAddr, Ttl, Vni};
+use vtep::wire::{Depth, Encapsulation, Label, MacAddr, Ttl, Vni};
 
 fn with_vni(address: IpAddr, vni: u32) -> Remote {
     Remote { vni: Vni::new(vni), ..Remote::at(address) }
@@ -199,11 +199,24 @@ fn an_endpoint_is_configured_as_long_as_something_names_it() {
     let bridge = BridgeId(0);
     let stranger = in_vni(VNI, THIRD, &Frame::new(A, R));
     let place = Place::Remote(Remote::at(THIRD));
-    let add = Command::FdbAdd { bridge, mac: mac(B), place, owner: Owner::Static, sticky: false };
-    let host = Command::FdbAdd { bridge, mac: mac(B), place: Place::Host, owner: Owner::Static, sticky: false };
+    let add = Command::FdbAdd { bridge, mac: mac(B), place, owner: Owner::Static, sticky: false, label: Label::NONE };
+    let host = Command::FdbAdd {
+        bridge,
+        mac: mac(B),
+        place: Place::Host,
+        owner: Owner::Static,
+        sticky: false,
+        label: Label::NONE,
+    };
     let delete = Command::FdbDelete { bridge, mac: mac(B), remote: None };
-    let move_away =
-        Command::FdbReplace { bridge, mac: mac(B), place: Place::Host, owner: Owner::Static, sticky: false };
+    let move_away = Command::FdbReplace {
+        bridge,
+        mac: mac(B),
+        place: Place::Host,
+        owner: Owner::Static,
+        sticky: false,
+        label: Label::NONE,
+    };
     let statics = Flush { bridge: None, place: None, owners: Owners::STATIC };
     let flood = [
         Command::FloodAdd { bridge, remote: Remote::at(THIRD) },
@@ -250,7 +263,14 @@ fn endpoints_of_removed_entries_make_room() {
     let bridge = BridgeId(0);
     for last in 1..=200 {
         let place = Place::Remote(Remote::at(IpAddr::V4(Ipv4Addr::new(198, 51, 100, last))));
-        vtep.command(Command::FdbAdd { bridge, mac: mac(R), place, owner: Owner::Controller, sticky: false });
+        vtep.command(Command::FdbAdd {
+            bridge,
+            mac: mac(R),
+            place,
+            owner: Owner::Controller,
+            sticky: false,
+            label: Label::NONE,
+        });
         vtep.command(Command::FdbDelete { bridge, mac: mac(R), remote: None });
     }
 }
@@ -267,16 +287,23 @@ fn refused_commands_change_nothing() {
     engine.command(now, &Command::AddBridge { id: bridge, config: bridge_config }).unwrap();
     for last in 0..4 {
         let mac = mac([2, 0, 0, 0, 0, last]);
-        let add = Command::FdbAdd { bridge, mac, place: Place::Host, owner: Owner::Static, sticky: false };
+        let add = Command::FdbAdd {
+            bridge,
+            mac,
+            place: Place::Host,
+            owner: Owner::Static,
+            sticky: false,
+            label: Label::NONE,
+        };
         engine.command(now, &add).unwrap();
     }
     let (station, remote) = (mac(R), Remote::at(REMOTE));
     let place = Place::Remote(remote);
     for command in [
         Command::FdbAppend { bridge, mac: mac(world::MULTICAST), remote },
-        Command::FdbAdd { bridge, mac: station, place, owner: Owner::Static, sticky: false },
-        Command::FdbReplace { bridge, mac: station, place, owner: Owner::Static, sticky: false },
-        Command::Learn { bridge, mac: station, place },
+        Command::FdbAdd { bridge, mac: station, place, owner: Owner::Static, sticky: false, label: Label::NONE },
+        Command::FdbReplace { bridge, mac: station, place, owner: Owner::Static, sticky: false, label: Label::NONE },
+        Command::Learn { bridge, mac: station, place, label: Label::NONE },
     ] {
         let before = engine.digest();
         assert_eq!(engine.command(now, &command), Err(CommandError::FdbFull), "{command:?}");
@@ -310,12 +337,19 @@ fn commands_tell_what_they_push_out() {
     let place = Place::Remote(Remote::at(REMOTE));
     for last in 0..4 {
         let mac = mac([2, 0, 0, 0, 0, last]);
-        engine.command(now, &Command::Learn { bridge, mac, place }).unwrap();
+        engine.command(now, &Command::Learn { bridge, mac, place, label: Label::NONE }).unwrap();
     }
     let other = mac(R);
     for command in [
-        Command::Learn { bridge, mac: mac(A), place },
-        Command::FdbAdd { bridge, mac: other, place: Place::Host, owner: Owner::Static, sticky: false },
+        Command::Learn { bridge, mac: mac(A), place, label: Label::NONE },
+        Command::FdbAdd {
+            bridge,
+            mac: other,
+            place: Place::Host,
+            owner: Owner::Static,
+            sticky: false,
+            label: Label::NONE,
+        },
         Command::FdbAppend { bridge, mac: mac(world::MULTICAST), remote: Remote::at(REMOTE) },
     ] {
         engine.command(now, &command).unwrap();
@@ -339,7 +373,7 @@ fn a_flush_of_an_address_is_of_all_its_endpoints() {
     let bridge = BridgeId(0);
     let stations = [mac(R), mac(world::S), mac(B)];
     for (mac, vni) in stations.into_iter().zip([701, 702, VNI]) {
-        vtep.command(Command::Learn { bridge, mac, place: Place::Remote(with_vni(REMOTE, vni)) });
+        vtep.command(Command::Learn { bridge, mac, place: Place::Remote(with_vni(REMOTE, vni)), label: Label::NONE });
     }
     let flush = |remote| Flush { place: Some(Place::Remote(remote)), ..Flush::dynamic() };
     assert_eq!(vtep.command(Command::Flush(flush(with_vni(REMOTE, 702)))), Done::Removed(1));
@@ -355,7 +389,14 @@ fn a_delete_that_names_a_remote_spares_a_port() {
     let mut vtep = Vtep::vxlan(Profile::Rfc);
     let bridge = BridgeId(0);
     let place = Place::Port(PortId(0));
-    vtep.command(Command::FdbAdd { bridge, mac: mac(A), place, owner: Owner::Static, sticky: false });
+    vtep.command(Command::FdbAdd {
+        bridge,
+        mac: mac(A),
+        place,
+        owner: Owner::Static,
+        sticky: false,
+        label: Label::NONE,
+    });
     let delete = |remote| Command::FdbDelete { bridge, mac: mac(A), remote };
     refused(&mut vtep, delete(Some(Remote::at(REMOTE))), CommandError::NotFound);
     vtep.command(delete(None));
@@ -429,8 +470,16 @@ fn our_own_addresses_are_not_remote() {
     let mut vtep = Vtep::vxlan(Profile::Rfc);
     let (bridge, mac) = (BridgeId(0), mac(R));
     let (place, owner, sticky) = (Place::Remote(Remote::at(REMOTE)), Owner::Local, false);
-    refused(&mut vtep, Command::FdbAdd { bridge, mac, place, owner, sticky }, CommandError::BadValue);
-    refused(&mut vtep, Command::FdbReplace { bridge, mac, place, owner, sticky }, CommandError::BadValue);
+    refused(
+        &mut vtep,
+        Command::FdbAdd { bridge, mac, place, owner, sticky, label: Label::NONE },
+        CommandError::BadValue,
+    );
+    refused(
+        &mut vtep,
+        Command::FdbReplace { bridge, mac, place, owner, sticky, label: Label::NONE },
+        CommandError::BadValue,
+    );
 }
 
 /// Profile `Linux` refused Group Policy headers with a bit set between the flags, which Linux passes over.

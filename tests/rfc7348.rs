@@ -23,7 +23,7 @@ use vtep::engine::{Command, DropReason, Egress, Event, Input, Place, Profile, Pu
 use vtep::table::{Admission, BridgeId, PortId, UnderlayId, VlanDecap, VlanEncap};
 use vtep::wire::outer::Checksums;
 use vtep::wire::template::{Df, max_inner_mtu};
-use vtep::wire::{Depth, Encapsulation, PortRange, TunnelFlags, Vni, vxlan as codec};
+use vtep::wire::{Depth, Encapsulation, Label, PortRange, TunnelFlags, Vni, vxlan as codec};
 
 const VXLAN: Encapsulation = Encapsulation::Vxlan;
 
@@ -635,7 +635,7 @@ fn x24_the_inner_source_is_learned_behind_the_outer_one() {
             vtep.delivered(&packet.bytes());
             assert_eq!(vtep.remote_of(R), Some(remote));
             let place = vtep.place_of(R).unwrap();
-            assert_eq!(vtep.events(), [Event::Learned { bridge: BridgeId(0), mac: mac(R), place }]);
+            assert_eq!(vtep.events(), [Event::Learned { bridge: BridgeId(0), mac: mac(R), place, label: Label::NONE }]);
             // Elsewhere from now on.
             vtep.delivered(&Packet { src: if remote.is_ipv4() { THIRD } else { THIRD6 }, ..packet }.bytes());
             assert_ne!(vtep.remote_of(R), Some(remote));

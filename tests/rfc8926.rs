@@ -28,7 +28,7 @@ use vtep::wire::outer::Checksums;
 use vtep::wire::template::{
     Df, Payload, PerPacket, Template, TemplateConfig, Ttl, max_inner_mtu, max_payload, overhead,
 };
-use vtep::wire::{Depth, Encapsulation, EtherType, PortRange, Reason, Span, TunnelFlags, Vni};
+use vtep::wire::{Depth, Encapsulation, EtherType, Label, PortRange, Reason, Span, TunnelFlags, Vni};
 
 const GENEVE: Encapsulation = Encapsulation::Geneve;
 
@@ -873,7 +873,10 @@ fn g60_a_tenant_s_own_geneve_packet_is_a_frame_like_any_other() {
         assert_eq!(sent.inner, frame);
         // Of all the addresses in it, only the frame's source is learned.
         let learned = Place::Port(PortId(0));
-        assert_eq!(vtep.events(), [Event::Learned { bridge: BridgeId(0), mac: mac(A), place: learned }]);
+        assert_eq!(
+            vtep.events(),
+            [Event::Learned { bridge: BridgeId(0), mac: mac(A), place: learned, label: Label::NONE }]
+        );
         assert_eq!(vtep.remote_of(R), Some(REMOTE));
 
         // And the other way: one in a tunnel is delivered as it is.

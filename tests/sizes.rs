@@ -2,7 +2,7 @@
 #![cfg(target_pointer_width = "64")]
 #![allow(clippy::arithmetic_side_effects, clippy::expect_used)]
 
-use vtep::engine::{Counters, Engine, Input, Storage, Verdict};
+use vtep::engine::{Counters, Engine, Input, LabelStorage, Storage, Verdict};
 use vtep::table::Bucket;
 
 const BEGIN: &str = "<!-- sizes:begin -->\n";
@@ -40,6 +40,9 @@ fn table() -> String {
         ("a place on a flood list", each(size_of::<Storage<0, 0, 0, 0, 64, 0>>())),
         ("a waiting event", each(size_of::<Storage<0, 0, 0, 0, 0, 64>>())),
         ("a MAC that moves, where duplicates are looked for", each(size_of::<Storage<0, 0, 0, 0, 0, 0, 64>>()) / 4),
+        ("a pair of security group and traffic class", size_of::<LabelStorage<64, 0, 0>>() / 64),
+        ("a rule about two groups", size_of::<LabelStorage<0, 64, 0>>() / 64),
+        ("a traffic map", size_of::<LabelStorage<0, 0, 64>>() / 64),
         ("an input, a verdict: on the stack", size_of::<Input<'_>>().max(size_of::<Verdict>())),
     ];
     let rows = rows.map(|(what, bytes)| format!("| {what} | {bytes} |\n"));

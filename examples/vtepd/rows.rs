@@ -205,8 +205,8 @@ pub struct News {
 impl News {
     pub fn of(engine: &Engine<'_>, setup: &Setup, event: &Event) -> Option<Self> {
         let (what, bridge, mac, place, from) = match event {
-            Event::Learned { bridge, mac, place } => ("learned", *bridge, *mac, Some(place), None),
-            Event::Moved { bridge, mac, from, to } => ("moved", *bridge, *mac, Some(to), Some(from)),
+            Event::Learned { bridge, mac, place, .. } => ("learned", *bridge, *mac, Some(place), None),
+            Event::Moved { bridge, mac, from, to, .. } => ("moved", *bridge, *mac, Some(to), Some(from)),
             Event::MoveRefused { bridge, mac, place } => ("move-refused", *bridge, *mac, Some(place), None),
             Event::Aged { bridge, mac, place } => ("aged", *bridge, *mac, Some(place), None),
             Event::Evicted { bridge, mac, place } => ("evicted", *bridge, *mac, Some(place), None),

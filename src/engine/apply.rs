@@ -2,6 +2,7 @@
 
 use core::net::IpAddr;
 
+use super::apply_fdb::Told;
 use super::state::raise_removed;
 use super::{Command, CommandError, Done, Engine};
 use crate::table::fdb::Filter;
@@ -29,20 +30,23 @@ impl Engine<'_> {
             Command::RemoveEndpoint { address } => self.remove_endpoint(&address),
             Command::FloodAdd { bridge, remote } => self.flood_add(bridge, &remote),
             Command::FloodRemove { bridge, remote } => self.flood_remove(bridge, &remote),
-            Command::FdbAdd { bridge, mac, place, owner, sticky } => {
-                self.fdb_set(now, bridge, mac, &place, owner, sticky, false)
+            Command::FdbAdd { bridge, mac, place, owner, sticky, label } => {
+                self.fdb_set(now, bridge, mac, &place, &Told { owner, sticky, label }, false)
             }
-            Command::FdbReplace { bridge, mac, place, owner, sticky } => {
-                self.fdb_set(now, bridge, mac, &place, owner, sticky, true)
+            Command::FdbReplace { bridge, mac, place, owner, sticky, label } => {
+                self.fdb_set(now, bridge, mac, &place, &Told { owner, sticky, label }, true)
             }
             Command::FdbAppend { bridge, mac, remote } => self.fdb_append(now, bridge, mac, &remote),
             Command::FdbDelete { bridge, mac, remote } => self.fdb_delete(now, bridge, mac, remote.as_ref()),
-            Command::Learn { bridge, mac, place } => self.fdb_learn(now, bridge, mac, &place),
+            Command::Learn { bridge, mac, place, label } => self.fdb_learn(now, bridge, mac, &place, label),
             Command::Flush(flush) => self.flush(now, &flush),
             Command::SetPort { id, config } => self.set_port(id, &config),
             Command::SetStormControl { bridge, config } => self.set_storm_control(bridge, config),
             Command::SetDuplicateDetection { bridge, config } => self.set_duplicate_detection(bridge, config),
             Command::ClearDuplicate { bridge, mac } => self.clear_duplicate(bridge, mac),
+            Command::SetRule { rule } => self.set_rule(&rule),
+            Command::RemoveRule { bridge, from, to } => self.remove_rule(bridge, from, to),
+            Command::SetTrafficMap { id, map } => self.set_traffic_map(id, &map),
         }
     }
 
@@ -144,6 +148,9 @@ impl Engine<'_> {
         if [encap_vid, decap_vid].into_iter().flatten().any(|vid| !is_vid(vid)) || config.udp_port == 0 {
             return Err(CommandError::BadValue);
         }
+        if config.traffic.is_some_and(|id| self.traffic_map(id).is_none()) {
+            return Err(CommandError::OutOfRange);
+        }
         config.ageing.validate().map_err(|_| CommandError::BadValue)?;
         if config.ageing == Ageing::After(Duration::ZERO) {
             return Err(CommandError::BadValue);
@@ -193,6 +200,7 @@ impl Engine<'_> {
             *record = Bridge { generation: bridge.generation.wrapping_add(1), ..Bridge::EMPTY };
         }
         self.reset_guard(id);
+        self.policy.remove_bridge(id);
         self.refresh_udp_ports();
         self.refresh_pass();
         Ok(Done::Ok)

@@ -7,7 +7,14 @@ use crate::table::{
     Ageing, BridgeConfig, BridgeId, Destination, Endpoint, EndpointAddress, EndpointId, FloodError, GroupId, Instant,
     Meta, Owner,
 };
-use crate::wire::MacAddr;
+use crate::wire::{Label, MacAddr, SecurityGroup};
+
+/// What a command says of an entry besides where it is.
+pub(super) struct Told {
+    pub(super) owner: Owner,
+    pub(super) sticky: bool,
+    pub(super) label: Label,
+}
 
 impl Engine<'_> {
     pub(super) fn flood_add(&mut self, bridge: BridgeId, remote: &Remote) -> Result<Done, CommandError> {
@@ -36,17 +43,16 @@ impl Engine<'_> {
         Ok(Done::Ok)
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the fields of one command")]
     pub(super) fn fdb_set(
         &mut self,
         now: Instant,
         bridge: BridgeId,
         mac: MacAddr,
         place: &Place,
-        owner: Owner,
-        sticky: bool,
+        told: &Told,
         replace: bool,
     ) -> Result<Done, CommandError> {
+        let Told { owner, sticky, label } = *told;
         if !mac.is_station() {
             return Err(CommandError::BadMac);
         }
@@ -57,8 +63,9 @@ impl Engine<'_> {
         if before.is_some() && !replace {
             return Err(CommandError::Exists);
         }
+        let meta = self.label_at(place, label)?;
         let (destination, fresh) = self.resolve(bridge, place)?;
-        let entry = Add { destination, meta: Meta::NONE, owner, sticky };
+        let entry = Add { destination, meta, owner, sticky };
         let result = match replace {
             true => self.fdb.replace(now, bridge, mac, &entry),
             false => self.fdb.add(now, bridge, mac, &entry),
@@ -150,6 +157,7 @@ impl Engine<'_> {
         bridge: BridgeId,
         mac: MacAddr,
         place: &Place,
+        label: Label,
     ) -> Result<Done, CommandError> {
         if !mac.is_station() {
             return Err(CommandError::BadMac);
@@ -158,9 +166,10 @@ impl Engine<'_> {
         if matches!(place, Place::Host | Place::Blackhole) || config.ageing == Ageing::NoLearn {
             return Err(CommandError::BadValue);
         }
+        let meta = self.label_at(place, label)?;
         let (destination, fresh) = self.resolve(bridge, place)?;
         let policy = LearnPolicy { hold: self.is_held(now, bridge, mac), ..LearnPolicy::default() };
-        match self.fdb.learn(now, bridge, mac, destination, Meta::NONE, policy) {
+        match self.fdb.learn(now, bridge, mac, destination, meta, policy) {
             Learned::Refused(refusal) => {
                 self.undo(fresh);
                 Err(match refusal {
@@ -242,6 +251,17 @@ impl Engine<'_> {
             bridge.flood_list = None;
         }
         Ok(Done::Ok)
+    }
+
+    /// The number of a label for an entry at a place.
+    fn label_at(&mut self, place: &Place, label: Label) -> Result<Meta, CommandError> {
+        if let Place::Port(port) = place {
+            let group = self.port(*port).map_or(SecurityGroup::NONE, |port| port.group);
+            if !group.is_none() && !label.group().is_none() && group != label.group() {
+                return Err(CommandError::GroupConflict);
+            }
+        }
+        self.fdb.intern(label).map_err(|_| CommandError::LabelsFull)
     }
 
     /// What a place is inside, and the endpoint that had to be added for it.

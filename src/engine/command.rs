@@ -4,10 +4,10 @@ use core::net::IpAddr;
 
 use crate::table::fdb::Owners;
 use crate::table::{
-    BridgeConfig, BridgeId, DuplicateDetection, EndpointAddress, EndpointConfig, Owner, PortConfig, PortId,
-    StormControl, UnderlayConfig, UnderlayId,
+    BridgeConfig, BridgeId, DuplicateDetection, EndpointAddress, EndpointConfig, GroupMatch, Owner, PortConfig, PortId,
+    Rule, StormControl, TrafficMap, TrafficMapId, UnderlayConfig, UnderlayId,
 };
-use crate::wire::{Encapsulation, MacAddr, Vni};
+use crate::wire::{Encapsulation, Label, MacAddr, Vni};
 
 use super::EndpointHandle;
 
@@ -158,6 +158,8 @@ pub enum Command {
         owner: Owner,
         /// Whether data packets may never move it.
         sticky: bool,
+        /// Its security group and traffic class. The group must not differ from that of the port it is behind.
+        label: Label,
     },
     /// Adds an FDB entry, or replaces one.
     FdbReplace {
@@ -171,6 +173,8 @@ pub enum Command {
         owner: Owner,
         /// Whether data packets may never move it.
         sticky: bool,
+        /// Its security group and traffic class. The group must not differ from that of the port it is behind.
+        label: Label,
     },
     /// Appends a destination to a group address's own flood list, or, for zero, to the bridge's.
     FdbAppend {
@@ -198,6 +202,8 @@ pub enum Command {
         mac: MacAddr,
         /// Where it is.
         place: Place,
+        /// Its security group and traffic class.
+        label: Label,
     },
     /// Removes FDB entries.
     Flush(Flush),
@@ -229,6 +235,27 @@ pub enum Command {
         bridge: BridgeId,
         /// The MAC; `None` for all.
         mac: Option<MacAddr>,
+    },
+    /// Adds a rule about which groups may exchange frames, or changes what one says.
+    SetRule {
+        /// The rule.
+        rule: Rule,
+    },
+    /// Removes a rule.
+    RemoveRule {
+        /// The bridge.
+        bridge: BridgeId,
+        /// The source group it names.
+        from: GroupMatch,
+        /// The destination group it names.
+        to: GroupMatch,
+    },
+    /// Changes a traffic map.
+    SetTrafficMap {
+        /// Its index.
+        id: TrafficMapId,
+        /// How it is.
+        map: TrafficMap,
     },
 }
 
@@ -316,6 +343,12 @@ pub enum CommandError {
     VnisFull = 17,
     /// An entry of another owner stands in the way.
     Owned = 18,
+    /// There is no room for another pair of security group and traffic class.
+    LabelsFull = 19,
+    /// There is no room for another rule.
+    RulesFull = 20,
+    /// The port has another security group.
+    GroupConflict = 21,
 }
 
 impl core::fmt::Display for CommandError {
@@ -340,6 +373,9 @@ impl core::fmt::Display for CommandError {
             Self::FloodListsFull => "flood lists full",
             Self::VnisFull => "VNI map full",
             Self::Owned => "the entry belongs to another owner",
+            Self::LabelsFull => "no room for another security group and traffic class",
+            Self::RulesFull => "no room for another rule",
+            Self::GroupConflict => "the port has another security group",
         })
     }
 }

@@ -144,6 +144,11 @@ impl Engine<'_> {
             digest.add(key);
             digest.add(value);
         }
+        self.policy.words().for_each(|(key, action)| {
+            digest.add(key);
+            digest.add(action);
+        });
+        self.traffic.iter().for_each(|map| map.hash(&mut digest));
         self.counters.codes().iter().for_each(|count| digest.add(*count));
         digest.0
     }

@@ -2,7 +2,7 @@
 
 use super::Place;
 use crate::table::BridgeId;
-use crate::wire::MacAddr;
+use crate::wire::{Label, MacAddr};
 
 /// Something happened that no caller asked for.
 ///
@@ -21,6 +21,8 @@ pub enum Event {
         mac: MacAddr,
         /// Where it is.
         place: Place,
+        /// Its security group and traffic class, as its packet said.
+        label: Label,
     } = 1,
     /// A known MAC was learned elsewhere.
     Moved {
@@ -32,6 +34,8 @@ pub enum Event {
         from: Place,
         /// Where it is.
         to: Place,
+        /// Its security group and traffic class, as its packet said.
+        label: Label,
     } = 2,
     /// A packet would have moved an entry that data packets do not move.
     MoveRefused {
@@ -94,6 +98,28 @@ pub enum Event {
         /// The MAC.
         mac: MacAddr,
     } = 9,
+    /// A known MAC has another security group or traffic class.
+    Relabelled {
+        /// The bridge.
+        bridge: BridgeId,
+        /// The MAC.
+        mac: MacAddr,
+        /// Where it is.
+        place: Place,
+        /// What it has now.
+        label: Label,
+    } = 16,
+    /// A MAC could not be learned: there is no room for its security group and traffic class.
+    LabelsFull {
+        /// The bridge.
+        bridge: BridgeId,
+        /// The MAC.
+        mac: MacAddr,
+        /// Where it is.
+        place: Place,
+        /// What it has.
+        label: Label,
+    } = 17,
 }
 
 /// A ring of events in memory lent by the caller; what does not fit is counted.

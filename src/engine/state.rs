@@ -2,14 +2,15 @@
 
 use super::decision::Network;
 use super::memory::Rest;
-use super::{BridgeCounters, Counters, Event, Events, Memory, Place, PortHandle, Profile, Switches};
+use super::{BridgeCounters, Counters, Event, Events, LabelMemory, Memory, Place, PortHandle, Profile, Switches};
 use crate::table::fdb::{Removal, Removed};
 use crate::table::{
     Ageing, Bridge, BridgeConfig, BridgeId, Destination, Duration, Endpoint, EndpointId, Endpoints, Entry, Fdb,
-    FdbConfig, FloodLists, GroupId, Guard, Instant, Moves, Owner, Port, PortConfig, PortId, UnderlayConfig, UnderlayId,
-    UnderlaySlot, VniMap, WhenFull,
+    FdbConfig, FloodLists, GroupId, Guard, Instant, Labels, Moves, Owner, Policy, Port, PortConfig, PortId, TrafficMap,
+    TrafficMapId, UnderlayConfig, UnderlayId, UnderlaySlot, VniMap, WhenFull,
 };
-use crate::wire::{MacAddr, PortRange, TunnelPorts};
+use crate::wire::geneve::{Definition, Schema};
+use crate::wire::{Label, MacAddr, PortRange, TunnelPorts};
 
 /// How an engine behaves, whatever its bridges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,9 @@ pub struct Config {
     /// Most dynamic FDB entries of an endpoint that comes by itself, from a packet, a flood list or an FDB entry, until
     /// [`Command::SetEndpoint`](super::Command::SetEndpoint) says otherwise; `None` for as many as fit.
     pub endpoint_macs: Option<u32>,
+    /// Which Geneve options carry a security group and a traffic class, for bridges with
+    /// [`BridgeConfig::options`], and how much of an option area is looked at, for all.
+    pub schema: Schema,
 }
 
 impl Config {
@@ -45,6 +49,7 @@ impl Config {
             },
             sweep: 64,
             endpoint_macs: None,
+            schema: Schema::DEFAULT,
         }
     }
 }
@@ -75,6 +80,11 @@ pub struct Engine<'a> {
     pub(super) moves: Moves<'a>,
     /// What endpoints may have in the FDB that no command has configured.
     pub(super) endpoint_macs: Option<u32>,
+    pub(super) schema: Schema,
+    pub(super) known_options: &'a [Definition],
+    pub(super) policy: Policy<'a>,
+    pub(super) traffic: &'a mut [TrafficMap],
+    seeds: [u64; 2],
     now: Instant,
     last_tick: Instant,
     /// How long a sweep over the whole FDB may take, if anything ages.
@@ -133,12 +143,31 @@ impl<'a> Engine<'a> {
             guards,
             moves: Moves::new(moves, config.seed),
             endpoint_macs: config.endpoint_macs,
+            schema: config.schema,
+            known_options: &[],
+            policy: Policy::new(&mut [], &mut [], config.seed),
+            traffic: &mut [],
+            seeds: config.seed,
             now: Instant::ZERO,
             last_tick: Instant::ZERO,
             pass: None,
             sweep: usize::from(config.sweep),
             recycle_from: 0,
         }
+    }
+
+    /// This engine with memory for security groups and traffic classes. Whatever `memory` held before is gone.
+    ///
+    /// To be called before anything is in the tables.
+    #[must_use]
+    pub fn with_labels(mut self, memory: LabelMemory<'a>) -> Self {
+        let LabelMemory { labels, label_map, rules, rule_map, traffic, known } = memory;
+        traffic.fill(TrafficMap::CLASS_SELECTORS);
+        self.fdb = self.fdb.with_labels(Labels::new(labels, label_map, self.seeds));
+        self.policy = Policy::new(rules, rule_map, self.seeds);
+        self.traffic = traffic;
+        self.known_options = known;
+        self
     }
 
     /// Endpoints looked at for recycling when a packet's finds no place.
@@ -251,6 +280,32 @@ impl<'a> Engine<'a> {
     #[must_use]
     pub fn lookup(&self, bridge: BridgeId, mac: MacAddr) -> Option<Entry> {
         self.fdb.lookup(self.now, bridge, mac)
+    }
+
+    /// The security group and the traffic class of an FDB entry, as learned or configured.
+    ///
+    /// The group of a station behind a port that has one is the port's, whatever its entry says.
+    #[must_use]
+    pub fn label(&self, entry: Entry) -> Label {
+        self.fdb.labels().get(entry.meta())
+    }
+
+    /// The rules, with what each has counted.
+    #[must_use]
+    pub fn policy(&self) -> &Policy<'a> {
+        &self.policy
+    }
+
+    /// A traffic map.
+    #[must_use]
+    pub fn traffic_map(&self, id: TrafficMapId) -> Option<&TrafficMap> {
+        self.traffic.get(usize::from(id.0))
+    }
+
+    /// Which options carry what.
+    #[must_use]
+    pub fn schema(&self) -> &Schema {
+        &self.schema
     }
 
     /// The forwarding database itself.

@@ -5,7 +5,7 @@ use super::state::raise_removed;
 use super::{DropReason, Engine, Event, Ingress, Input, Place, Switches, Verdict};
 use crate::table::fdb::{LearnPolicy, Learned, Refusal, Yield};
 use crate::table::{BridgeId, Destination, EndpointAddress, Instant, Meta, Owner};
-use crate::wire::MacAddr;
+use crate::wire::{Label, MacAddr};
 
 impl Engine<'_> {
     /// Decides about one packet, and learns from it.
@@ -134,11 +134,11 @@ impl Engine<'_> {
                 if let Some(removed) = removed {
                     raise_removed(&self.endpoints, &mut self.events, &removed);
                 }
-                self.events.push(Event::Learned { bridge, mac, place });
+                self.events.push(Event::Learned { bridge, mac, place, label: Label::NONE });
             }
             Learned::Moved { from } => {
                 if let Some(from) = self.place(from) {
-                    self.events.push(Event::Moved { bridge, mac, from, to: place });
+                    self.events.push(Event::Moved { bridge, mac, from, to: place, label: Label::NONE });
                 }
             }
             Learned::Refused(refusal) => match refusal {

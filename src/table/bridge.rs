@@ -3,7 +3,7 @@
 //! A bridge knows how its frames are tagged inside the tunnel, whom to flood to and when to forget. Its index is the
 //! upper half of every FDB key, so two bridges never see each other's MACs.
 
-use super::{Ageing, GroupId, PortId, Slot};
+use super::{Ageing, Enforcement, GroupId, PortId, Slot, TrafficMapId};
 use crate::wire::{Encapsulation, Vni};
 
 bitflags::bitflags! {
@@ -99,6 +99,12 @@ pub struct BridgeConfig {
     pub admission: Admission,
     /// Whether VXLAN packets carry and are read for the Group Policy extension.
     pub gbp: bool,
+    /// Whether Geneve packets carry and are read for the engine's [`Schema`](crate::wire::geneve::Schema) of options.
+    pub options: bool,
+    /// How security groups are enforced; `None`: not at all.
+    pub policy: Option<Enforcement>,
+    /// How traffic classes are carried in DSCP and VLAN priority; `None`: not at all.
+    pub traffic: Option<TrafficMapId>,
     /// Whether a unicast destination that is not in the FDB raises a miss event, as Linux's `l2miss`.
     pub l2miss: bool,
     /// Whether the host takes part: it gets a copy of whatever is flooded.
@@ -121,6 +127,9 @@ impl BridgeConfig {
             vlan_decap: VlanDecap::Drop,
             admission: Admission::Anyone,
             gbp: false,
+            options: false,
+            policy: None,
+            traffic: None,
             l2miss: false,
             host: false,
             max_macs: None,

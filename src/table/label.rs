@@ -77,7 +77,7 @@ impl<'a> Labels<'a> {
             return Ok(Meta::NONE);
         }
         match self.map.get(key(label)) {
-            Some(meta) => Ok(Meta::truncating((meta & u64::from(Meta::MAX.get())) as u16)),
+            Some(meta) => u16::try_from(meta).ok().and_then(Meta::new).ok_or(LabelsFull),
             None => self.add(label),
         }
     }
@@ -154,11 +154,10 @@ impl<'a> Labels<'a> {
         numbers.zip(self.slots.iter()).filter(|(_, s)| s.references != 0).map(|(m, s)| (m, s.label, s.references))
     }
 
-    /// All state that bears on what happens next, for a digest.
+    /// What the numbers in use stand for, for a digest.
     pub(crate) fn words(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        let slots = self.slots.iter().map(|slot| (u64::from(slot.label.bits()), u64::from(slot.references)));
-        let own = (u64::from(self.cursor), u64::from(self.in_use));
-        slots.chain((!self.slots.is_empty()).then_some(own))
+        self.iter()
+            .map(|(meta, label, count)| (u64::from(meta.get()) << 32 | u64::from(label.bits()), u64::from(count)))
     }
 }
 

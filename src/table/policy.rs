@@ -270,9 +270,9 @@ impl<'a> Policy<'a> {
         }
     }
 
-    /// A rule has decided about a frame or a copy.
+    /// Counts a frame or a copy that a rule has decided about.
     #[inline]
-    pub(crate) fn hit(&self, id: RuleId) {
+    pub fn hit(&self, id: RuleId) {
         if let Some(slot) = self.slots.get(usize::from(id.0)) {
             slot.hits.set(slot.hits.get().wrapping_add(1));
         }

@@ -1,6 +1,7 @@
 //! Ports: where a bridge's local stations are attached.
 
 use super::{BridgeId, PortId, Slot};
+use crate::wire::{SecurityGroup, TrafficClass};
 
 /// How a port is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,13 +16,17 @@ pub struct PortConfig {
     pub learning: bool,
     /// Most dynamic FDB entries, or `None` for as many as fit.
     pub max_macs: Option<u32>,
+    /// The security group of every station here; [`SecurityGroup::NONE`]: each has its FDB entry's.
+    pub group: SecurityGroup,
+    /// The traffic class of every frame from here; `None`: that of its source's FDB entry, or of its marks.
+    pub class: Option<TrafficClass>,
 }
 
 impl PortConfig {
     /// An untagged, learning port of `bridge`.
     #[must_use]
     pub const fn new(bridge: BridgeId) -> Self {
-        Self { bridge, vlan: None, learning: true, max_macs: None }
+        Self { bridge, vlan: None, learning: true, max_macs: None, group: SecurityGroup::NONE, class: None }
     }
 }
 

@@ -91,6 +91,15 @@ impl TrafficMap {
         map
     };
 
+    /// All bits zero: every class and every mark is best effort.
+    pub const ZERO: Self = Self {
+        dscp: [0; TrafficClass::COUNT],
+        pcp: [0; TrafficClass::COUNT],
+        class_of_dscp: [TrafficClass::BEST_EFFORT; 64],
+        class_of_pcp: [TrafficClass::BEST_EFFORT; 8],
+        ..Self::CLASS_SELECTORS
+    };
+
     /// The DSCP of a class, 0 to 63.
     #[must_use]
     #[inline]

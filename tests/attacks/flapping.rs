@@ -3,7 +3,7 @@
 use crate::common::world::*;
 use vtep::engine::{Command, CommandError, Done, DropReason, Event, Place, Profile, Remote, Verdict};
 use vtep::table::{BridgeId, DuplicateAction, DuplicateDetection, Duration, Instant, Owner, PortId};
-use vtep::wire::Encapsulation;
+use vtep::wire::{Encapsulation, Label};
 
 const BRIDGE: BridgeId = BridgeId(0);
 
@@ -146,7 +146,10 @@ fn commands_end_it() {
         (clear(Some(mac(A))), Done::Removed(1)),
         (clear(None), Done::Removed(1)),
         (Command::SetDuplicateDetection { bridge: BRIDGE, config: None }, Done::Ok),
-        (Command::FdbReplace { bridge: BRIDGE, mac: mac(A), place, owner, sticky: false }, Done::Ok),
+        (
+            Command::FdbReplace { bridge: BRIDGE, mac: mac(A), place, owner, sticky: false, label: Label::NONE },
+            Done::Ok,
+        ),
         (Command::FdbDelete { bridge: BRIDGE, mac: mac(A), remote: None }, Done::Ok),
     ];
     for (command, done) in ways {
@@ -165,7 +168,8 @@ fn commands_end_it() {
 #[test]
 fn another_cores_learning_does_not_move_it() {
     let mut vtep = vtep(Profile::Rfc, DuplicateDetection::RFC);
-    let learn = Command::Learn { bridge: BRIDGE, mac: mac(A), place: Place::Remote(Remote::at(THIRD)) };
+    let learn =
+        Command::Learn { bridge: BRIDGE, mac: mac(A), place: Place::Remote(Remote::at(THIRD)), label: Label::NONE };
     flap(&mut vtep);
     vtep.on_underlay(&spoofed());
     assert_eq!(vtep.try_command(learn), Err(CommandError::Owned));

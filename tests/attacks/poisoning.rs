@@ -3,7 +3,7 @@
 use crate::common::world::*;
 use vtep::engine::{Command, DropReason, Event, Place, Profile, Remote, Verdict};
 use vtep::table::{BridgeId, Owner, PortId};
-use vtep::wire::Encapsulation;
+use vtep::wire::{Encapsulation, Label};
 
 const BRIDGE: BridgeId = BridgeId(0);
 /// The gateway: this host's own address in the network.
@@ -22,7 +22,14 @@ fn vtep(profile: Profile) -> Vtep {
     for (port, station) in [(0, A), (1, B)] {
         vtep.on_port(port, &Frame::new(BROADCAST, station).bytes());
     }
-    let own = |mac, place, owner, sticky| Command::FdbReplace { bridge: BRIDGE, mac, place, owner, sticky };
+    let own = |mac, place, owner, sticky| Command::FdbReplace {
+        bridge: BRIDGE,
+        mac,
+        place,
+        owner,
+        sticky,
+        label: Label::NONE,
+    };
     vtep.command(own(mac(GATEWAY), Place::Host, Owner::Local, false));
     vtep.station_at(R, Remote::at(REMOTE));
     let dynamic = Command::FdbReplace {
@@ -31,6 +38,7 @@ fn vtep(profile: Profile) -> Vtep {
         place: Place::Remote(Remote::at(REMOTE)),
         owner: Owner::Dynamic,
         sticky: true,
+        label: Label::NONE,
     };
     vtep.command(dynamic);
     vtep
@@ -82,7 +90,14 @@ fn a_control_planes_entry_stays_against_tunnels() {
     let mut vtep = vtep(Profile::Rfc);
     for owner in [Owner::Evpn, Owner::Controller] {
         let place = Place::Remote(Remote::at(REMOTE));
-        vtep.command(Command::FdbReplace { bridge: BRIDGE, mac: mac(NOBODY), place, owner, sticky: false });
+        vtep.command(Command::FdbReplace {
+            bridge: BRIDGE,
+            mac: mac(NOBODY),
+            place,
+            owner,
+            sticky: false,
+            label: Label::NONE,
+        });
         vtep.on_underlay(&from_third(NOBODY));
         assert_eq!(vtep.remote_of(NOBODY), Some(REMOTE));
     }
@@ -93,7 +108,14 @@ fn a_blackholed_station_stays_blackholed() {
     for profile in PROFILES {
         let mut vtep = vtep(profile);
         let (place, owner) = (Place::Blackhole, Owner::Static);
-        vtep.command(Command::FdbAdd { bridge: BRIDGE, mac: mac(NOBODY), place, owner, sticky: false });
+        vtep.command(Command::FdbAdd {
+            bridge: BRIDGE,
+            mac: mac(NOBODY),
+            place,
+            owner,
+            sticky: false,
+            label: Label::NONE,
+        });
         vtep.drops(
             &vtep::engine::Input::from_underlay(vtep::table::UnderlayId(0), &from_third(NOBODY)),
             DropReason::SourceMacStatic,

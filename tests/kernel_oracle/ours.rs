@@ -2,7 +2,7 @@
 
 use vtep::engine::{Command, DropReason, Egress, Event, Place, Profile, Verdict};
 use vtep::table::{BridgeId, Destination, Duration, Owner, PortConfig, PortId};
-use vtep::wire::{Encapsulation, MacAddr, PortRange};
+use vtep::wire::{Encapsulation, Label, MacAddr, PortRange};
 
 use crate::common::world::{VNI, Vtep};
 use crate::lab::hex_mac;
@@ -43,6 +43,7 @@ fn vtep(device: &Device) -> Vtep {
         place: Place::Port(PortId(0)),
         owner: Owner::Local,
         sticky: false,
+        label: Label::NONE,
     });
     vtep
 }

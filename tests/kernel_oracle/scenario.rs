@@ -4,7 +4,7 @@ use core::net::IpAddr;
 
 use vtep::engine::{Command, Place, Remote};
 use vtep::table::{Ageing, BridgeConfig, BridgeId, Duration, Owner, UnderlayConfig, UnderlayId};
-use vtep::wire::{Df, MacAddr, Tos, Ttl, Vni};
+use vtep::wire::{Df, Label, MacAddr, Tos, Ttl, Vni};
 
 use crate::common::world::{Checksum, Frame, Packet, VNI, vxlan};
 use crate::lab::hex_mac;
@@ -206,8 +206,8 @@ impl Fdb {
         match self.verb {
             Verb::Del => Command::FdbDelete { bridge, mac, remote: Some(remote) },
             _ if !mac.is_station() => Command::FdbAppend { bridge, mac, remote },
-            Verb::Add | Verb::Append => Command::FdbAdd { bridge, mac, place, owner, sticky },
-            Verb::Replace => Command::FdbReplace { bridge, mac, place, owner, sticky },
+            Verb::Add | Verb::Append => Command::FdbAdd { bridge, mac, place, owner, sticky, label: Label::NONE },
+            Verb::Replace => Command::FdbReplace { bridge, mac, place, owner, sticky, label: Label::NONE },
         }
     }
 }

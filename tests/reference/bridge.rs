@@ -7,7 +7,7 @@ use vtep::table::{
     Ageing, BridgeConfig, BridgeId, EndpointAddress, EndpointConfig, FloodSwitches, Owner, PortConfig, PortId,
     UnderlayConfig, VlanEncap,
 };
-use vtep::wire::{Df, MacAddr};
+use vtep::wire::{Df, Label, MacAddr};
 
 use super::packet::{Inner, IpState};
 
@@ -382,13 +382,13 @@ impl Model {
         match fdb.get_mut(&mac) {
             None => {
                 fdb.insert(mac, Entry { to, owner: Owner::Dynamic, sticky: false, stamp });
-                self.events.push(Event::Learned { bridge, mac, place });
+                self.events.push(Event::Learned { bridge, mac, place, label: Label::NONE });
             }
             Some(entry) if stays => entry.stamp = stamp,
             Some(entry) => {
                 let takes_over = matches!(from, From::Port(_));
                 let owner = if takes_over { Owner::Dynamic } else { entry.owner };
-                let moved = Event::Moved { bridge, mac, from: entry.to.into(), to: place };
+                let moved = Event::Moved { bridge, mac, from: entry.to.into(), to: place, label: Label::NONE };
                 *entry = Entry { to, owner, sticky: false, stamp };
                 self.events.push(moved);
             }

@@ -7,7 +7,7 @@ use vtep::table::fdb::Owners;
 use vtep::table::{
     Ageing, BridgeConfig, BridgeId, Duration, EndpointAddress, EndpointConfig, Owner, PortConfig, VlanDecap, VlanEncap,
 };
-use vtep::wire::MacAddr;
+use vtep::wire::{Label, MacAddr};
 
 use super::bridge::{Bridge, Entry, Model, To, coarse, limit};
 
@@ -37,15 +37,15 @@ impl Model {
             Command::RemoveEndpoint { address } => return self.remove_endpoint(address),
             Command::FloodAdd { bridge, remote } => self.flood_add(bridge, &remote),
             Command::FloodRemove { bridge, remote } => self.flood_remove(bridge, &remote),
-            Command::FdbAdd { bridge, mac, place, owner, sticky } => {
+            Command::FdbAdd { bridge, mac, place, owner, sticky, label: Label::NONE } => {
                 self.fdb_set(bridge, mac, &place, owner, sticky, false)
             }
-            Command::FdbReplace { bridge, mac, place, owner, sticky } => {
+            Command::FdbReplace { bridge, mac, place, owner, sticky, label: Label::NONE } => {
                 self.fdb_set(bridge, mac, &place, owner, sticky, true)
             }
             Command::FdbAppend { bridge, mac, remote } => self.fdb_append(bridge, mac, &remote),
             Command::FdbDelete { bridge, mac, remote } => self.fdb_delete(bridge, mac, remote.as_ref()),
-            Command::Learn { bridge, mac, place } => self.learn_command(bridge, mac, &place),
+            Command::Learn { bridge, mac, place, label: Label::NONE } => self.learn_command(bridge, mac, &place),
             Command::Flush(flush) => return self.flush(&flush),
             _ => panic!("a command that this model does not know"),
         })

@@ -10,7 +10,7 @@ use vtep::table::{
     Admission, Ageing, BridgeConfig, BridgeId, Duration, EndpointConfig, FloodSwitches, Owner, PortConfig, PortId,
     UnderlayConfig, UnderlayId, UnderlayLink, VlanDecap, VlanEncap,
 };
-use vtep::wire::{Df, Encapsulation, MacAddr, Tos, Ttl, Vni};
+use vtep::wire::{Df, Encapsulation, Label, MacAddr, Tos, Ttl, Vni};
 
 use super::packet::{Body, Form, Header, Inner, Tunnelled};
 use crate::common::world::build::Checksum;
@@ -325,10 +325,10 @@ pub(crate) fn command(profile: Profile) -> BoxedStrategy<Command> {
     ];
     let entries = prop_oneof![
         4 => entry().prop_map(|(bridge, mac, place, owner, sticky)| {
-            Command::FdbAdd { bridge, mac, place, owner, sticky }
+            Command::FdbAdd { bridge, mac, place, owner, sticky, label: Label::NONE }
         }),
         4 => entry().prop_map(|(bridge, mac, place, owner, sticky)| {
-            Command::FdbReplace { bridge, mac, place, owner, sticky }
+            Command::FdbReplace { bridge, mac, place, owner, sticky, label: Label::NONE }
         }),
         4 => (bridge_id(), group(), remote()).prop_map(|(bridge, mac, remote)| {
             Command::FdbAppend { bridge, mac, remote }
@@ -336,7 +336,7 @@ pub(crate) fn command(profile: Profile) -> BoxedStrategy<Command> {
         3 => (bridge_id(), any_mac(), prop::option::weighted(0.3, remote())).prop_map(|(bridge, mac, remote)| {
             Command::FdbDelete { bridge, mac, remote }
         }),
-        2 => (bridge_id(), any_mac(), place()).prop_map(|(bridge, mac, place)| Command::Learn { bridge, mac, place }),
+        2 => (bridge_id(), any_mac(), place()).prop_map(|(bridge, mac, place)| Command::Learn { bridge, mac, place, label: Label::NONE }),
         2 => (prop::option::of(bridge_id()), prop::option::of(place()), owners()).prop_map(
             |(bridge, place, owners)| Command::Flush(Flush { bridge, place, owners })
         ),

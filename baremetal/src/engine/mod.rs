@@ -7,10 +7,10 @@ mod input;
 mod profile;
 mod verdict;
 
-use vtep::engine::{Config, Cursor, Engine, Events, Memory, Storage, Verdict};
+use vtep::engine::{Config, Cursor, Engine, Events, LabelMemory, LabelStorage, Memory, Storage, Verdict};
 
 use crate::opaque::{any, bytes, hidden, sink, some, with_buffer};
-use crate::table::{endpoint, fdb, guard};
+use crate::table::{endpoint, fdb, guard, policy};
 
 #[inline(never)]
 pub fn every_call() {
@@ -29,7 +29,22 @@ pub fn every_call() {
     if any() {
         memory = parts_of(memory);
     }
-    use_engine(&mut hidden(Engine::new(memory, &any())));
+    static mut LABELS: LabelStorage<8, 8, 2> = LabelStorage::new();
+    // SAFETY: as above.
+    let labels = unsafe { &mut *&raw mut LABELS };
+    let mut labels = hidden(LabelStorage::memory(labels));
+    if any() {
+        labels = LabelMemory {
+            labels: some(labels.labels),
+            label_map: some(labels.label_map),
+            rules: some(labels.rules),
+            rule_map: some(labels.rule_map),
+            traffic: some(labels.traffic),
+            known: labels.known,
+        };
+    }
+    sink(LabelStorage::<1, 1, 1>::default());
+    use_engine(&mut hidden(Engine::with_labels(Engine::new(memory, &any()), labels)));
 }
 
 /// Capacities of any size, zero included.
@@ -100,6 +115,11 @@ fn look(engine: &Engine<'_>) {
     }
     sink(Engine::moves(engine).len());
     sink((Engine::lookup(engine, any(), any()), Engine::place(engine, any())));
+    if let Some(entry) = Engine::lookup(engine, any(), any()) {
+        sink(Engine::label(engine, entry));
+    }
+    sink((Engine::traffic_map(engine, any()), Engine::schema(engine)));
+    policy::look(Engine::policy(engine));
     for member in Engine::flood_list(engine, any()) {
         sink(member);
     }
@@ -119,6 +139,7 @@ impl crate::opaque::Any for Config {
         config.when_full = any();
         config.sweep = any();
         config.endpoint_macs = any();
+        config.schema = any();
         config
     }
 }

@@ -17,6 +17,9 @@ impl Any for BridgeConfig {
         config.vlan_decap = any();
         config.admission = any();
         config.gbp = any();
+        config.options = any();
+        config.policy = any();
+        config.traffic = any();
         config.l2miss = any();
         config.host = any();
         config.max_macs = any();

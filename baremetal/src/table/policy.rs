@@ -19,6 +19,7 @@ pub fn every_call() {
 pub fn look(policy: &Policy<'_>) {
     sink((Policy::decide(policy, any(), any(), any()), Policy::find(policy, any(), any(), any())));
     sink((Policy::get(policy, RuleId(any())), Policy::len(policy), Policy::is_empty(policy), Policy::capacity(policy)));
+    Policy::hit(policy, RuleId(any()));
     for rule in Policy::iter(policy) {
         sink(rule);
     }

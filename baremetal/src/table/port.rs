@@ -8,6 +8,8 @@ impl Any for PortConfig {
         config.vlan = any();
         config.learning = any();
         config.max_macs = any();
+        config.group = any();
+        config.class = any();
         config
     }
 }

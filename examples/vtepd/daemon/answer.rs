@@ -6,7 +6,7 @@ use serde_json::Value;
 use vtep::engine::{Command, CommandError, Done, Flush, Place, Remote};
 use vtep::table::{BridgeId, Owner, PortId};
 use vtep::table::{Instant, fdb::Owners};
-use vtep::wire::MacAddr;
+use vtep::wire::{Label, MacAddr};
 
 use super::Daemon;
 use super::links;
@@ -84,8 +84,8 @@ impl Daemon<'_> {
                 Command::FdbAppend { bridge, mac, remote }
             }
             (Verb::Append, Some(remote)) => Command::FdbAppend { bridge, mac, remote },
-            (Verb::Replace, _) => Command::FdbReplace { bridge, mac, place, owner, sticky },
-            (Verb::Add | Verb::Append, _) => Command::FdbAdd { bridge, mac, place, owner, sticky },
+            (Verb::Replace, _) => Command::FdbReplace { bridge, mac, place, owner, sticky, label: Label::NONE },
+            (Verb::Add | Verb::Append, _) => Command::FdbAdd { bridge, mac, place, owner, sticky, label: Label::NONE },
         };
         self.node.command(now, &command).map(drop).map_err(|error| sentence(error, change))
     }

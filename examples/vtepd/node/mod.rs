@@ -3,6 +3,7 @@
 //! This folder knows no sockets: `examples/replay` runs on it too.
 
 mod guard;
+mod label_text;
 mod record;
 mod summary;
 mod tables;
@@ -30,7 +31,8 @@ impl<'a> Node<'a> {
     pub fn new(tables: &'a mut Tables, config: &Config, mut journal: Journal) -> Self {
         let sizes = tables.sizes();
         journal.header(&Header { sizes, config: *config });
-        Self { engine: Engine::new(tables.memory(), config), journal, sizes }
+        let (memory, labels) = tables.memory();
+        Self { engine: Engine::new(memory, config).with_labels(labels), journal, sizes }
     }
 
     /// The engine, to look at and to rewrite with.

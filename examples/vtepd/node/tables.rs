@@ -1,8 +1,10 @@
 //! The memory an engine works in, sized at start.
 
-use vtep::engine::{BridgeCounters, Counters, Event, Memory};
+use vtep::engine::{BridgeCounters, Counters, Event, LabelMemory, Memory};
 use vtep::table::fdb::{BridgeRecord, DestinationRecord};
-use vtep::table::{Bridge, Bucket, EndpointSlot, Group, Guard, Member, Port, UnderlaySlot};
+use vtep::table::{
+    Bridge, Bucket, EndpointSlot, Group, Guard, LabelSlot, Member, Port, RuleSlot, TrafficMap, UnderlaySlot,
+};
 
 /// How many of each there is room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +19,11 @@ pub struct Sizes {
     /// Members of all flood lists.
     pub members: u16,
     pub events: u16,
+    /// Pairs of security group and traffic class.
+    pub labels: u16,
+    pub rules: u16,
+    /// Traffic maps.
+    pub maps: u16,
 }
 
 impl Sizes {
@@ -30,6 +37,9 @@ impl Sizes {
             groups: bridges.saturating_add(256),
             members: 8_192,
             events: 4_096,
+            labels: 0,
+            rules: 0,
+            maps: 0,
         }
     }
 }
@@ -59,6 +69,11 @@ pub struct Tables {
     counters: Counters,
     guards: Vec<Guard>,
     moves: Vec<Bucket>,
+    labels: Vec<LabelSlot>,
+    label_map: Vec<Bucket>,
+    rules: Vec<RuleSlot>,
+    rule_map: Vec<Bucket>,
+    traffic: Vec<TrafficMap>,
 }
 
 impl Tables {
@@ -86,6 +101,11 @@ impl Tables {
             counters: Counters::new(),
             guards: vec![Guard::OFF; bridges],
             moves: vec![Bucket::EMPTY; MOVES],
+            labels: vec![LabelSlot::EMPTY; usize::from(sizes.labels)],
+            label_map: vec![Bucket::EMPTY; usize::from(sizes.labels)],
+            rules: vec![RuleSlot::new(); usize::from(sizes.rules)],
+            rule_map: vec![Bucket::EMPTY; usize::from(sizes.rules)],
+            traffic: vec![TrafficMap::ZERO; usize::from(sizes.maps)],
         }
     }
 
@@ -93,8 +113,16 @@ impl Tables {
         self.sizes
     }
 
-    pub fn memory(&mut self) -> Memory<'_> {
-        Memory {
+    pub fn memory(&mut self) -> (Memory<'_>, LabelMemory<'_>) {
+        let labels = LabelMemory {
+            labels: &mut self.labels,
+            label_map: &mut self.label_map,
+            rules: &mut self.rules,
+            rule_map: &mut self.rule_map,
+            traffic: &mut self.traffic,
+            known: &[],
+        };
+        let memory = Memory {
             macs: &mut self.macs,
             bridges: &mut self.bridges,
             bridge_records: &mut self.bridge_records,
@@ -114,6 +142,7 @@ impl Tables {
             counters: &mut self.counters,
             guards: &mut self.guards,
             moves: &mut self.moves,
-        }
+        };
+        (memory, labels)
     }
 }

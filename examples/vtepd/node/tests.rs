@@ -7,7 +7,7 @@ use vtep::table::{
     Admission, Ageing, BridgeConfig, BridgeId, DuplicateAction, DuplicateDetection, Duration, Instant, Owner,
     PortConfig, PortId, Rate, StormControl, UnderlayConfig, UnderlayId, VlanDecap, VlanEncap,
 };
-use vtep::wire::{Datagram, Df, Encapsulation, FrameKind, MacAddr, Tos, Ttl, UdpChecksum, Vni};
+use vtep::wire::{Datagram, Df, Encapsulation, FrameKind, Label, MacAddr, Tos, Ttl, UdpChecksum, Vni};
 
 use super::*;
 
@@ -54,14 +54,42 @@ fn commands() -> Vec<Command> {
         Command::FloodAdd { bridge, remote: Remote::at(PEER) },
         Command::FloodAdd { bridge, remote: elsewhere },
         Command::FloodRemove { bridge, remote: elsewhere },
-        Command::FdbAdd { bridge, mac: MAC, place: Place::Port(port), owner: Owner::Static, sticky: true },
-        Command::FdbReplace { bridge, mac: MAC, place: Place::Blackhole, owner: Owner::Controller, sticky: false },
-        Command::FdbReplace { bridge, mac: MAC, place: Place::Host, owner: Owner::Static, sticky: false },
-        Command::FdbReplace { bridge, mac: MAC, place: Place::Remote(elsewhere), owner: Owner::Evpn, sticky: false },
+        Command::FdbAdd {
+            bridge,
+            mac: MAC,
+            place: Place::Port(port),
+            owner: Owner::Static,
+            sticky: true,
+            label: Label::NONE,
+        },
+        Command::FdbReplace {
+            bridge,
+            mac: MAC,
+            place: Place::Blackhole,
+            owner: Owner::Controller,
+            sticky: false,
+            label: Label::NONE,
+        },
+        Command::FdbReplace {
+            bridge,
+            mac: MAC,
+            place: Place::Host,
+            owner: Owner::Static,
+            sticky: false,
+            label: Label::NONE,
+        },
+        Command::FdbReplace {
+            bridge,
+            mac: MAC,
+            place: Place::Remote(elsewhere),
+            owner: Owner::Evpn,
+            sticky: false,
+            label: Label::NONE,
+        },
         Command::FdbDelete { bridge, mac: MAC, remote: None },
         Command::FdbAppend { bridge, mac: MacAddr([1, 0, 0x5e, 0, 0, 1]), remote: Remote::at(PEER) },
         Command::FdbDelete { bridge, mac: MacAddr([1, 0, 0x5e, 0, 0, 1]), remote: Some(Remote::at(PEER)) },
-        Command::Learn { bridge, mac: MAC, place: Place::Remote(Remote::at(PEER)) },
+        Command::Learn { bridge, mac: MAC, place: Place::Remote(Remote::at(PEER)), label: Label::NONE },
         Command::Flush(Flush { bridge: Some(bridge), place: Some(Place::Port(port)), owners: Owners::all() }),
         Command::Flush(Flush::dynamic()),
         Command::SetPort { id: port, config: PortConfig { max_macs: Some(4), ..PortConfig::new(bridge) } },

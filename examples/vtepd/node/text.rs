@@ -13,6 +13,7 @@ use vtep::table::{
 use vtep::wire::{Checksums, Df, EcnMode, Encapsulation, MacAddr, PortRange, Tos, Ttl, Vni};
 
 use super::guard;
+use super::label_text as labels;
 use super::tables::Sizes;
 
 const ENCAPSULATIONS: &[(&str, Encapsulation)] =
@@ -30,8 +31,12 @@ const DECAPS: &[(&str, VlanDecap)] =
     &[("strip", VlanDecap::Strip), ("keep", VlanDecap::Keep), ("drop", VlanDecap::Drop)];
 
 pub fn sizes(s: &Sizes) -> String {
+    let labels = match (s.labels, s.rules, s.maps) {
+        (0, 0, 0) => String::new(),
+        (labels, rules, maps) => format!(" labels={labels} rules={rules} maps={maps}"),
+    };
     format!(
-        "sizes buckets={} bridges={} ports={} endpoints={} groups={} members={} events={}",
+        "sizes buckets={} bridges={} ports={} endpoints={} groups={} members={} events={}{labels}",
         s.buckets, s.bridges, s.ports, s.endpoints, s.groups, s.members, s.events
     )
 }
@@ -45,6 +50,9 @@ pub fn read_sizes(f: &Fields<'_>) -> Result<Sizes, String> {
         groups: f.get("groups")?,
         members: f.get("members")?,
         events: f.get("events")?,
+        labels: f.get("labels").unwrap_or(0),
+        rules: f.get("rules").unwrap_or(0),
+        maps: f.get("maps").unwrap_or(0),
     })
 }
 
@@ -53,7 +61,8 @@ pub fn config(c: &Config) -> String {
     let (min, max) = (c.source_ports.min(), c.source_ports.max());
     let (switches, full, sweep) = (c.switches.bits(), name(WHEN_FULL, c.when_full), c.sweep);
     let quota = c.endpoint_macs.map_or_else(String::new, |macs| format!(" endpoint-macs={macs}"));
-    format!("config switches={switches} seed={a},{b} source-ports={min},{max} when-full={full} sweep={sweep}{quota}")
+    let more = quota + &labels::schema(&c.schema);
+    format!("config switches={switches} seed={a},{b} source-ports={min},{max} when-full={full} sweep={sweep}{more}")
 }
 
 pub fn read_config(f: &Fields<'_>) -> Result<Config, String> {
@@ -66,6 +75,7 @@ pub fn read_config(f: &Fields<'_>) -> Result<Config, String> {
         when_full: f.named("when-full", WHEN_FULL)?,
         sweep: f.get("sweep")?,
         endpoint_macs: f.given("endpoint-macs")?,
+        schema: labels::read_schema(f)?,
     })
 }
 
@@ -81,13 +91,13 @@ pub fn command(command: &Command) -> Option<String> {
         Command::RemovePort { id } => format!("remove-port id={}", id.0),
         Command::FloodAdd { bridge, remote: r } => format!("flood-add bridge={} remote={}", bridge.0, remote(r)),
         Command::FloodRemove { bridge, remote: r } => format!("flood-remove bridge={} remote={}", bridge.0, remote(r)),
-        Command::FdbAdd { bridge, mac, place: p, owner, sticky } => {
-            let (place, owner, sticky) = (place(p)?, owner.name(), u8::from(*sticky));
-            format!("fdb-add bridge={} mac={mac} place={place} owner={owner} sticky={sticky}", bridge.0)
+        Command::FdbAdd { bridge, mac, place: p, owner, sticky, label } => {
+            let (place, owner, sticky, label) = (place(p)?, owner.name(), u8::from(*sticky), labels::label(*label));
+            format!("fdb-add bridge={} mac={mac} place={place} owner={owner} sticky={sticky}{label}", bridge.0)
         }
-        Command::FdbReplace { bridge, mac, place: p, owner, sticky } => {
-            let (place, owner, sticky) = (place(p)?, owner.name(), u8::from(*sticky));
-            format!("fdb-replace bridge={} mac={mac} place={place} owner={owner} sticky={sticky}", bridge.0)
+        Command::FdbReplace { bridge, mac, place: p, owner, sticky, label } => {
+            let (place, owner, sticky, label) = (place(p)?, owner.name(), u8::from(*sticky), labels::label(*label));
+            format!("fdb-replace bridge={} mac={mac} place={place} owner={owner} sticky={sticky}{label}", bridge.0)
         }
         Command::FdbAppend { bridge, mac, remote: r } => {
             format!("fdb-append bridge={} mac={mac} remote={}", bridge.0, remote(r))
@@ -96,15 +106,15 @@ pub fn command(command: &Command) -> Option<String> {
             let remote = r.as_ref().map_or_else(|| "-".to_owned(), remote);
             format!("fdb-delete bridge={} mac={mac} remote={remote}", bridge.0)
         }
-        Command::Learn { bridge, mac, place: p } => {
-            format!("learn bridge={} mac={mac} place={}", bridge.0, place(p)?)
+        Command::Learn { bridge, mac, place: p, label } => {
+            format!("learn bridge={} mac={mac} place={}{}", bridge.0, place(p)?, labels::label(*label))
         }
         Command::Flush(Flush { bridge, place: p, owners }) => {
             let place = p.as_ref().map_or(Some("-".to_owned()), place)?;
             format!("flush bridge={} place={place} owners={}", opt(bridge.map(|b| b.0)), owners.bits())
         }
         Command::SetPort { id, config } => format!("set-port id={} {}", id.0, port(config)),
-        _ => return guard::command(command),
+        _ => return labels::command(command).or_else(|| guard::command(command)),
     })
 }
 
@@ -125,10 +135,10 @@ pub fn read_command(word: &str, f: &Fields<'_>) -> Result<Command, String> {
             let (bridge, mac, place) = (bridge()?, mac()?, read_place(f.text("place")?)?);
             let owner = f.text("owner")?;
             let owner = *Owner::ALL.iter().find(|o| o.name() == owner).ok_or("unknown owner")?;
-            let sticky = f.flag("sticky")?;
+            let (sticky, label) = (f.flag("sticky")?, labels::read_label(f)?);
             match word {
-                "fdb-add" => Command::FdbAdd { bridge, mac, place, owner, sticky },
-                _ => Command::FdbReplace { bridge, mac, place, owner, sticky },
+                "fdb-add" => Command::FdbAdd { bridge, mac, place, owner, sticky, label },
+                _ => Command::FdbReplace { bridge, mac, place, owner, sticky, label },
             }
         }
         "fdb-append" => Command::FdbAppend { bridge: bridge()?, mac: mac()?, remote: read_remote(f.text("remote")?)? },
@@ -136,28 +146,32 @@ pub fn read_command(word: &str, f: &Fields<'_>) -> Result<Command, String> {
             let remote = Some(f.text("remote")?).filter(|text| *text != "-").map(read_remote).transpose()?;
             Command::FdbDelete { bridge: bridge()?, mac: mac()?, remote }
         }
-        "learn" => Command::Learn { bridge: bridge()?, mac: mac()?, place: read_place(f.text("place")?)? },
+        "learn" => {
+            let (place, label) = (read_place(f.text("place")?)?, labels::read_label(f)?);
+            Command::Learn { bridge: bridge()?, mac: mac()?, place, label }
+        }
         "flush" => Command::Flush(Flush {
             bridge: f.opt("bridge")?.map(BridgeId),
             place: Some(f.text("place")?).filter(|text| *text != "-").map(read_place).transpose()?,
             owners: Owners::from_bits(f.get("owners")?).ok_or("unknown owners")?,
         }),
-        _ => return guard::read_command(word, f),
+        _ => return labels::read_command(word, f).unwrap_or_else(|| guard::read_command(word, f)),
     })
 }
 
 fn port(c: &PortConfig) -> String {
     let (vlan, learning, max) = (opt(c.vlan), u8::from(c.learning), opt(c.max_macs));
-    format!("bridge={} vlan={vlan} learning={learning} max={max}", c.bridge.0)
+    format!("bridge={} vlan={vlan} learning={learning} max={max}{}", c.bridge.0, labels::port(c))
 }
 
 fn read_port(f: &Fields<'_>) -> Result<PortConfig, String> {
-    Ok(PortConfig {
-        bridge: f.get("bridge").map(BridgeId)?,
+    let config = PortConfig {
         vlan: f.opt("vlan")?,
         learning: f.flag("learning")?,
         max_macs: f.opt("max")?,
-    })
+        ..PortConfig::new(f.get("bridge").map(BridgeId)?)
+    };
+    labels::read_port(f, config)
 }
 
 fn underlay(c: &UnderlayConfig) -> String {
@@ -220,7 +234,7 @@ fn bridge(c: &BridgeConfig) -> String {
     };
     format!(
         "encap={} port={} vni={} ageing={ageing} flood={} encap-vlan={encap_vlan} decap-vlan={decap_vlan} \
-         admission={} gbp={} l2miss={} host={} max={}",
+         admission={} gbp={} l2miss={} host={} max={}{}",
         name(ENCAPSULATIONS, c.encapsulation),
         c.udp_port,
         c.vni,
@@ -230,12 +244,13 @@ fn bridge(c: &BridgeConfig) -> String {
         u8::from(c.l2miss),
         u8::from(c.host),
         opt(c.max_macs),
+        labels::bridge(c),
     )
 }
 
 fn read_bridge(f: &Fields<'_>) -> Result<BridgeConfig, String> {
     let vni = Vni::new(f.get("vni")?).ok_or("a VNI has 24 bits")?;
-    Ok(BridgeConfig {
+    let config = BridgeConfig {
         udp_port: f.get("port")?,
         ageing: match f.text("ageing")? {
             "never" => Ageing::Never,
@@ -251,7 +266,8 @@ fn read_bridge(f: &Fields<'_>) -> Result<BridgeConfig, String> {
         host: f.flag("host")?,
         max_macs: f.opt("max")?,
         ..BridgeConfig::new(f.named("encap", ENCAPSULATIONS)?, vni)
-    })
+    };
+    labels::read_bridge(f, config)
 }
 
 fn remote(r: &Remote) -> String {
@@ -338,6 +354,11 @@ impl<'l> Fields<'l> {
     }
 
     /// What records of before do not have.
+    /// What a key says, if the line has it.
+    pub(super) fn word(&self, key: &str) -> Option<&'l str> {
+        self.text(key).ok()
+    }
+
     fn given<T: FromStr>(&self, key: &str) -> Result<Option<T>, String> {
         if self.text(key).is_ok() { self.get(key).map(Some) } else { Ok(None) }
     }
@@ -366,7 +387,7 @@ pub(super) fn name<T: PartialEq>(names: &[(&'static str, T)], value: T) -> &'sta
     names.iter().find(|(_, v)| *v == value).map_or("?", |(name, _)| name)
 }
 
-fn value<T: Copy>(names: &[(&str, T)], name: &str) -> Option<T> {
+pub(super) fn value<T: Copy>(names: &[(&str, T)], name: &str) -> Option<T> {
     names.iter().find(|(n, _)| *n == name).map(|(_, value)| *value)
 }
 

@@ -9,7 +9,7 @@ use vtep::engine::{
 use vtep::table::{
     BridgeConfig, BridgeId, Duration, Instant, Owner, PortConfig, PortId, UnderlayConfig, UnderlayId, UnderlayLink,
 };
-use vtep::wire::{Depth, Encapsulation, MacAddr, Vni};
+use vtep::wire::{Depth, Encapsulation, Label, MacAddr, Vni};
 
 use super::{LOCAL, LOCAL6, OTHER_VNI, Read, VNI};
 
@@ -99,7 +99,14 @@ impl Vtep {
     /// Bridge 0 has this static entry.
     pub(crate) fn station_at(&mut self, station: [u8; 6], remote: Remote) {
         let (place, owner) = (Place::Remote(remote), Owner::Static);
-        self.command(Command::FdbReplace { bridge: BridgeId(0), mac: mac(station), place, owner, sticky: false });
+        self.command(Command::FdbReplace {
+            bridge: BridgeId(0),
+            mac: mac(station),
+            place,
+            owner,
+            sticky: false,
+            label: Label::NONE,
+        });
     }
 
     pub(crate) fn step(&mut self, input: &Input<'_>) -> Verdict {
