@@ -1,0 +1,61 @@
+//! vtep beside others: the same frames and keys, interleaved round by round in one process.
+//!
+//! `run` in this package's folder measures, and writes the page and its picture.
+
+mod clock;
+mod codec;
+#[cfg(dpdk)]
+mod dpdk;
+mod matrix;
+mod measure;
+mod memory;
+mod page;
+mod picture;
+mod results;
+mod shows;
+mod tables;
+mod tail;
+
+#[path = "../../cases/mod.rs"]
+mod cases;
+
+use std::error::Error;
+use std::fs;
+
+#[global_allocator]
+static MEMORY: memory::HugePages = memory::HugePages;
+
+const USAGE: &str = "usage: vtep-peers measure RESULTS.json [ROUNDS]
+       vtep-peers page RESULTS.json TEMPLATE.md PAGE.md PICTURE.svg";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["measure", results] => measure(results, 21),
+        ["measure", results, rounds] => measure(results, rounds.parse()?),
+        ["page", results, template, page, picture] => {
+            let results = serde_json::from_str(&fs::read_to_string(results)?)?;
+            picture::draw(&results, picture)?;
+            Ok(fs::write(page, page::render(&fs::read_to_string(template)?, &results))?)
+        }
+        _ => Err(USAGE.into()),
+    }
+}
+
+fn measure(path: &str, rounds: usize) -> Result<(), Box<dyn Error>> {
+    if rounds < 15 {
+        eprintln!("{rounds} rounds are too few for a figure that is to be quoted");
+    }
+    #[cfg(dpdk)]
+    dpdk::init()?;
+    let results = results::measure(rounds);
+    Ok(fs::write(path, serde_json::to_string(&results)?)?)
+}
+
+fn dpdk_version() -> Option<&'static str> {
+    #[cfg(dpdk)]
+    return Some(dpdk::VERSION);
+    #[cfg(not(dpdk))]
+    None
+}
