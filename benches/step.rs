@@ -36,6 +36,7 @@ mod tables;
 
 use tables::{Sizes, Tables};
 
+/// Unless `VTEP_ROUNDS` says otherwise, for a profiler for instance.
 const ROUNDS: usize = 31;
 /// Frames in the pool.
 const POOL: usize = 192;
@@ -61,7 +62,10 @@ struct Case<'a> {
 fn main() {
     let filter = std::env::args().skip(1).find(|arg| !arg.starts_with('-')).unwrap_or_default();
     let sizes = [1, 10_000, 100_000, 1_000_000];
-    let mut labs: Vec<Lab> = sizes.into_iter().map(Lab::new).collect();
+    let mut labs: Vec<Lab> = sizes.into_iter().map(Lab::new).filter(|lab| filter.contains(&name(lab.count))).collect();
+    if labs.is_empty() {
+        labs = sizes.into_iter().map(Lab::new).collect();
+    }
     let mut cases = vec![Case { name: "copy 50 bytes".into(), run: Box::new(copy) }];
     for lab in &mut labs {
         let lab = core::cell::RefCell::new(lab.start());
@@ -69,14 +73,15 @@ fn main() {
         for (direction, way) in [(Direction::Encap, "encap"), (Direction::Decap, "decap")] {
             for (burst, how) in [(true, "burst of 32"), (false, "one by one")] {
                 let lab = lab.clone();
-                let name = format!("{way}, {}, {how}", lab.borrow().name());
+                let name = format!("{way}, {}, {how}", name(lab.borrow().count));
                 cases.push(Case { name, run: Box::new(move || lab.borrow_mut().measure(direction, burst)) });
             }
         }
     }
     cases.retain(|case| case.name.starts_with("copy") || case.name.contains(&filter));
     let mut rounds = vec![Vec::new(); cases.len()];
-    for _ in 0..ROUNDS {
+    let count = std::env::var("VTEP_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(ROUNDS);
+    for _ in 0..count {
         for (case, times) in cases.iter_mut().zip(&mut rounds) {
             times.push((case.run)());
         }
@@ -184,15 +189,15 @@ struct Bench<'a> {
     pools: Pools,
 }
 
-impl Bench<'_> {
-    fn name(&self) -> String {
-        match self.count {
-            1 => "1 MAC".into(),
-            1_000_000 => "1 M + 1 M".into(),
-            count => format!("{0} k + {0} k", count / 1000),
-        }
+fn name(count: u64) -> String {
+    match count {
+        1 => "1 MAC".into(),
+        1_000_000 => "1 M + 1 M".into(),
+        count => format!("{0} k + {0} k", count / 1000),
     }
+}
 
+impl Bench<'_> {
     fn measure(&mut self, direction: Direction, burst: bool) -> f64 {
         // Once to fill the caches, which the case before has emptied.
         self.passes(direction, burst);
@@ -219,23 +224,27 @@ impl Bench<'_> {
             Direction::Decap => &mut self.pools.decap,
         };
         let range = HEAD..HEAD + *len;
+        let mut sent = 0;
         let start = std::time::Instant::now();
         for (rooms, from) in rooms[..count].chunks_mut(BURST).zip(from.chunks(BURST)) {
-            let mut verdicts = [Verdict::Drop(vtep::engine::DropReason::UnknownPort); BURST];
+            let mut verdicts = [Verdict::NOTHING; BURST];
             if burst {
-                for ((room, from), verdict) in rooms.iter().zip(from).zip(&mut verdicts) {
-                    *verdict = engine.step(now, &direction.input(*from, &room[range.clone()]));
-                }
+                let inputs: [Input<'_>; BURST] =
+                    core::array::from_fn(|i| direction.input(from[i], &rooms[i][range.clone()]));
+                engine.step_batch(now, &inputs, &mut verdicts);
                 for (room, verdict) in rooms.iter_mut().zip(&verdicts) {
-                    black_box(engine.rewrite(verdict, Depth::Ethernet, room, range.clone()).map(|out| out.bytes)).ok();
+                    sent +=
+                        engine.rewrite(verdict, Depth::Ethernet, room, range.clone()).map_or(0, |out| out.bytes.start);
                 }
             } else {
                 for (room, from) in rooms.iter_mut().zip(from) {
                     let verdict = engine.step(now, &direction.input(*from, &room[range.clone()]));
-                    black_box(engine.rewrite(&verdict, Depth::Ethernet, room, range.clone()).map(|out| out.bytes)).ok();
+                    sent +=
+                        engine.rewrite(&verdict, Depth::Ethernet, room, range.clone()).map_or(0, |out| out.bytes.start);
                 }
             }
         }
+        black_box(sent);
         start.elapsed().as_nanos() as u64
     }
 }

@@ -73,6 +73,10 @@ fn conversation(encapsulation: Encapsulation, profile: Profile, addresses: [IpAd
         let answer = frame([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]);
         assert_eq!(across(&mut left, &mut right, &broadcast), "flood");
         assert_eq!(across(&mut right, &mut left, &answer), "encapsulate");
+        let inputs = [Input::from_port(PortId(0), &broadcast); 40];
+        let mut verdicts = [Verdict::NOTHING; 40];
+        assert_eq!(left.step_batch(Instant::ZERO, &inputs, &mut verdicts), 40);
+        assert!(verdicts.iter().all(|verdict| matches!(verdict, Verdict::Flood(_))));
         for engine in [&mut left, &mut right] {
             assert!(matches!(engine.poll_event(), Some(Event::Learned { .. })));
             engine.tick(Instant::ZERO.saturating_add(Duration::from_secs(3600)));

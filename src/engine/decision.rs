@@ -1,8 +1,7 @@
 //! What a step has decided, before it is carried out.
 
 use super::{DropReason, Verdict};
-use crate::table::{Bridge, BridgeConfig, BridgeId, EndpointAddress, EndpointId, PortId};
-use crate::wire::MacAddr;
+use crate::table::{Bridge, BridgeConfig, BridgeId, EndpointId, Meta, PortId};
 
 /// A bridge, looked up once for a packet.
 #[derive(Clone, Copy, Debug)]
@@ -19,56 +18,43 @@ pub(super) enum Source {
     Endpoint {
         /// Its index, if it is known.
         id: Option<EndpointId>,
-        /// What it would be called if it is to be learned.
-        address: EndpointAddress,
         /// Its split-horizon group.
         group: u8,
     },
 }
 
-/// A source MAC to be learned if the packet is not dropped.
+/// What is learned of the source MAC if the packet is not dropped.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Learn {
-    pub(super) mac: MacAddr,
     pub(super) source: Source,
+    /// What goes into the entry beside the place.
+    pub(super) meta: Meta,
 }
 
-/// The outcome of looking at a packet, still without effect.
+/// What comes of a packet besides its verdict, still without effect.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Decision {
-    pub(super) verdict: Verdict,
-    /// Which bridge it is counted under.
-    pub(super) bridge: Option<BridgeId>,
-    pub(super) from_port: bool,
-    /// Bytes of the frame, for the bridge's byte counters.
-    pub(super) bytes: u32,
+    /// The verdict's [`Verdict::code`]: kept apart, since a verdict that was just written is slow to read.
+    pub(super) code: u8,
     pub(super) learn: Option<Learn>,
-    /// A unicast destination that was looked for in vain and is to be reported.
-    pub(super) miss: Option<MacAddr>,
+    /// The destination was looked for in vain, and that is to be reported.
+    pub(super) miss: bool,
 }
 
 impl Decision {
-    pub(super) const fn without_bridge(verdict: Verdict) -> Self {
-        Self { verdict, bridge: None, from_port: false, bytes: 0, learn: None, miss: None }
-    }
+    /// Before anything is known.
+    pub(super) const NONE: Self = Self { code: 0, learn: None, miss: false };
 
-    /// A decision about a frame of `bridge`, not yet made.
-    pub(super) fn of_bridge(bridge: BridgeId, from_port: bool, bytes: usize) -> Self {
-        Self {
-            verdict: Verdict::Drop(DropReason::NoFloodTarget),
-            bridge: Some(bridge),
-            from_port,
-            bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
-            learn: None,
-            miss: None,
-        }
+    /// With the packet dropped.
+    #[inline(always)]
+    pub(super) fn drop(self, verdict: &mut Verdict, reason: DropReason) -> Self {
+        Self { code: set(verdict, Verdict::Drop(reason)), ..self }
     }
+}
 
-    pub(super) const fn drop(self, reason: DropReason) -> Self {
-        self.with(Verdict::Drop(reason))
-    }
-
-    pub(super) const fn with(self, verdict: Verdict) -> Self {
-        Self { verdict, ..self }
-    }
+/// Writes a verdict into its place and tells its code.
+#[inline(always)]
+pub(super) fn set(place: &mut Verdict, verdict: Verdict) -> u8 {
+    *place = verdict;
+    verdict.code()
 }

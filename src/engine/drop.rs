@@ -124,6 +124,9 @@ named! {
 }
 
 impl DropReason {
+    /// The lowest number; those of other verdicts are below.
+    pub(super) const FIRST: u8 = 16;
+
     /// Whether it is counted per VNI as well.
     #[must_use]
     #[inline]

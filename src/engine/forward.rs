@@ -1,12 +1,13 @@
 //! From a frame's destination to a verdict.
 
-use super::decision::{Decision, Network, Source};
+use super::decision::{Decision, Network, Source, set};
 use super::{
     BridgeHandle, Deliver, DropReason, Encapsulate, EndpointHandle, Engine, Flood, OuterFields, Punt, PuntReason,
     Switches, Verdict,
 };
+use crate::table::fdb::Probe;
 use crate::table::{
-    BridgeConfig, Destination, Endpoint, EndpointId, FloodSwitches, GroupId, Horizon, Instant, PortId, VlanEncap,
+    BridgeConfig, Destination, Endpoint, EndpointId, Entry, FloodSwitches, GroupId, Horizon, Instant, PortId, VlanEncap,
 };
 use crate::wire::edit::{Edit, VlanEdit};
 use crate::wire::{Ecn, EtherType, Inner, IpKind, Layer, Span, TunnelFlags, WireError, flow_hash};
@@ -65,7 +66,7 @@ pub(super) struct TunnelCopy {
 
 impl TunnelCopy {
     /// The frame for one endpoint, or `None` if it would pass the underlay's MTU.
-    #[inline]
+    #[inline(always)]
     pub(super) fn to(self, id: EndpointId, endpoint: &Endpoint, config: &BridgeConfig) -> Option<Encapsulate> {
         let Self { frame, edit, len, outer, shared } = self;
         if len > endpoint.max_frame && !endpoint.may_fragment(outer.df) {
@@ -95,34 +96,56 @@ impl Engine<'_> {
     }
 
     /// Finds out where a frame goes. `decision` carries what is known so far.
+    #[inline(always)]
+    #[allow(clippy::too_many_arguments, reason = "by value and by register: this is where the time goes")]
     pub(super) fn forward(
         &self,
         now: Instant,
         network: Network<'_>,
         source: Source,
-        frame: &Frame,
+        frame: Frame,
+        dst: Probe,
         bytes: &[u8],
         decision: Decision,
+        verdict: &mut Verdict,
     ) -> Decision {
+        if frame.inner.dst().is_reserved() && !self.switches.contains(Switches::FORWARD_RESERVED_MULTICAST) {
+            return decision.drop(verdict, DropReason::ReservedMulticast);
+        }
+        let entry = self.fdb.lookup_probe(now, dst);
+        match entry.map(Entry::destination) {
+            Some(Destination::Port(port)) => Decision { code: self.to_port(source, port, frame, verdict), ..decision },
+            Some(Destination::Endpoint(id)) => {
+                Decision { code: self.to_endpoint(network.config, source, id, frame, bytes, verdict), ..decision }
+            }
+            other => {
+                let (code, miss) = self.to_others(network, source, other, frame, bytes, verdict);
+                Decision { code, miss, ..decision }
+            }
+        }
+    }
+
+    /// Forwards to whatever is neither one port nor one endpoint; the code, and whether a miss is to be reported.
+    #[inline(never)]
+    fn to_others(
+        &self,
+        network: Network<'_>,
+        source: Source,
+        destination: Option<Destination>,
+        frame: Frame,
+        bytes: &[u8],
+        verdict: &mut Verdict,
+    ) -> (u8, bool) {
         let Network { id, bridge, config } = network;
         let mac = frame.inner.dst();
-        if mac.is_reserved() && !self.switches.contains(Switches::FORWARD_RESERVED_MULTICAST) {
-            return decision.drop(DropReason::ReservedMulticast);
-        }
-        let wanted = match self.fdb.lookup(now, id, mac) {
-            Some(entry) => match entry.destination() {
-                Destination::Port(port) => return decision.with(self.to_port(source, port, frame)),
-                Destination::Endpoint(endpoint) => {
-                    return decision.with(self.to_endpoint(config, source, endpoint, frame, bytes));
-                }
-                Destination::Host => {
-                    let punt = Punt { reason: PuntReason::HostDestination, bridge: Some(id), frame: frame.span };
-                    return decision.with(Verdict::Punt(punt));
-                }
-                Destination::Drop => return decision.drop(DropReason::Blackhole),
-                Destination::Group(group) => Some(group),
-            },
-            None => None,
+        let wanted = match destination {
+            Some(Destination::Host) => {
+                let punt = Punt { reason: PuntReason::HostDestination, bridge: Some(id), frame: frame.span };
+                return (set(verdict, Verdict::Punt(punt)), false);
+            }
+            Some(Destination::Drop) => return (set(verdict, Verdict::Drop(DropReason::Blackhole)), false),
+            Some(Destination::Group(group)) => Some(group),
+            _ => None,
         };
         let (switch, off) = if mac.is_broadcast() {
             (FloodSwitches::BROADCAST, DropReason::BroadcastOff)
@@ -131,14 +154,14 @@ impl Engine<'_> {
         } else {
             (FloodSwitches::UNKNOWN_UNICAST, DropReason::UnknownUnicastOff)
         };
-        let miss = config.l2miss && switch == FloodSwitches::UNKNOWN_UNICAST && self.reports_miss(network, source);
-        let miss = miss.then_some(mac);
-        let decision = Decision { miss, ..decision };
         // A group address with a list of its own is a known destination.
-        if wanted.is_none() && !config.flood.contains(switch) {
-            return decision.drop(off);
-        }
-        decision.with(self.flood(network, source, wanted.or(bridge.flood_list), frame, bytes))
+        let flood = if wanted.is_none() && !config.flood.contains(switch) {
+            Verdict::Drop(off)
+        } else {
+            self.flood(network, source, wanted.or(bridge.flood_list), &frame, bytes)
+        };
+        let miss = config.l2miss && switch == FloodSwitches::UNKNOWN_UNICAST && self.reports_miss(network, source);
+        (set(verdict, flood), miss)
     }
 
     fn reports_miss(&self, network: Network<'_>, source: Source) -> bool {
@@ -146,49 +169,51 @@ impl Engine<'_> {
         !self.switches.contains(Switches::MISS_IF_NO_FLOOD_LIST) || matches!(source, Source::Port(_)) && !listed()
     }
 
-    fn to_port(&self, source: Source, id: PortId, frame: &Frame) -> Verdict {
+    #[inline(always)]
+    fn to_port(&self, source: Source, id: PortId, frame: Frame, verdict: &mut Verdict) -> u8 {
         if matches!(source, Source::Port(from) if from == id) {
-            return Verdict::Drop(DropReason::Reflected);
+            return set(verdict, Verdict::Drop(DropReason::Reflected));
         }
         match self.port_copy(id, frame.span, frame.port_edit(), false) {
-            Some(deliver) => Verdict::Deliver(deliver),
-            None => Verdict::Drop(DropReason::DestinationGone),
+            Some(deliver) => set(verdict, Verdict::Deliver(deliver)),
+            None => set(verdict, Verdict::Drop(DropReason::DestinationGone)),
         }
     }
 
+    #[inline(always)]
     fn to_endpoint(
         &self,
         config: &BridgeConfig,
         source: Source,
         id: EndpointId,
-        frame: &Frame,
+        frame: Frame,
         bytes: &[u8],
-    ) -> Verdict {
-        let Some(endpoint) = self.endpoints.get(id) else {
-            return Verdict::Drop(DropReason::DestinationGone);
-        };
-        if let Source::Endpoint { id: from, group, .. } = source {
+        verdict: &mut Verdict,
+    ) -> u8 {
+        let mut refuse = |reason| set(verdict, Verdict::Drop(reason));
+        let Some(endpoint) = self.endpoints.get(id) else { return refuse(DropReason::DestinationGone) };
+        if let Source::Endpoint { id: from, group } = source {
             if from == Some(id) {
-                return Verdict::Drop(DropReason::Reflected);
+                return refuse(DropReason::Reflected);
             }
             if group != 0 && group == endpoint.config.split_horizon {
-                return Verdict::Drop(DropReason::SplitHorizon);
+                return refuse(DropReason::SplitHorizon);
             }
         }
-        let edit = match self.tunnel_edit(frame, config.vlan_encap) {
+        let edit = match self.tunnel_edit(&frame, config.vlan_encap) {
             Ok(edit) => edit,
-            Err(reason) => return Verdict::Drop(reason),
+            Err(reason) => return refuse(reason),
         };
         let copy = TunnelCopy {
             frame: frame.span,
             edit,
             len: frame.edited_len(edit),
-            outer: self.outer_fields(frame, bytes),
+            outer: self.outer_fields(&frame, bytes),
             shared: false,
         };
         match copy.to(id, endpoint, config) {
-            Some(encapsulate) => Verdict::Encapsulate(encapsulate),
-            None => Verdict::Drop(DropReason::TooBig),
+            Some(encapsulate) => set(verdict, Verdict::Encapsulate(encapsulate)),
+            None => refuse(DropReason::TooBig),
         }
     }
 
@@ -203,7 +228,7 @@ impl Engine<'_> {
         let Network { id, bridge, config } = network;
         let (from_port, from_endpoint, from_group) = match source {
             Source::Port(port) => (Some(port), None, 0),
-            Source::Endpoint { id, group, .. } => (None, id, group),
+            Source::Endpoint { id, group } => (None, id, group),
         };
         let ports = bridge.ports > u16::from(from_port.is_some());
         let mut group = group.filter(|g| self.has_target(*g, from_endpoint, from_group));
@@ -268,7 +293,7 @@ impl Engine<'_> {
     }
 
     /// The frame for one port, or `None` if there is no such port.
-    #[inline]
+    #[inline(always)]
     pub(super) fn port_copy(&self, id: PortId, frame: Span, edit: Edit, shared: bool) -> Option<Deliver> {
         let (config, port) = self.port_handle(id)?;
         let edit = match config.vlan {
@@ -279,7 +304,7 @@ impl Engine<'_> {
     }
 
     /// The outer header's share of the frame.
-    #[inline]
+    #[inline(always)]
     fn outer_fields(&self, frame: &Frame, bytes: &[u8]) -> OuterFields {
         let inner = &frame.inner;
         let payload = frame.span.of(bytes).unwrap_or(&[]);

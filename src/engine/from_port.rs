@@ -2,42 +2,58 @@
 
 use super::decision::{Decision, Learn, Source};
 use super::forward::Frame;
+use super::packet::{End, Origin, Packet};
 use super::{DropReason, Engine, Switches, Verdict};
-use crate::table::{Ageing, Instant, PortId, VlanEncap};
+use crate::table::{Ageing, BridgeId, Instant, Meta, PortId, VlanEncap};
 use crate::wire::{FrameKind, Span};
 
 impl Engine<'_> {
-    pub(super) fn decide_from_port(&self, now: Instant, id: PortId, payload: FrameKind, bytes: &[u8]) -> Decision {
-        let Some(port) = self.port(id) else {
-            return Decision::without_bridge(Verdict::Drop(DropReason::UnknownPort));
-        };
-        let Some(network) = self.network(port.bridge) else {
-            return Decision::without_bridge(Verdict::Drop(DropReason::UnknownPort));
-        };
-        let mut decision = Decision::of_bridge(port.bridge, true, bytes.len());
+    #[inline(always)]
+    pub(super) fn read_from_port(&self, id: PortId, payload: FrameKind, bytes: &[u8]) -> Packet {
+        let Some(port) = self.port(id) else { return Packet::refused(DropReason::UnknownPort) };
+        let Some(network) = self.network(port.bridge) else { return Packet::refused(DropReason::UnknownPort) };
+        let frame = Span::new(0, u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+        let ended = |reason| Packet::ended(Some(port.bridge), true, frame, End::Drop(reason));
         if payload != FrameKind::Ethernet {
-            return decision.drop(DropReason::UnsupportedPayload);
+            return ended(DropReason::UnsupportedPayload);
         }
         let keep = port.vlan.is_none() && network.config.vlan_encap == VlanEncap::Keep;
-        let Ok(inner) = self.parse_inner(bytes, keep) else {
-            return decision.drop(DropReason::InnerTruncated);
+        match self.parse_inner(bytes, keep) {
+            Ok(inner) => self.frame_of(port.bridge, inner, frame, Origin::Port(port.bridge, id)),
+            Err(_) => ended(DropReason::InnerTruncated),
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn decide_from_port(
+        &self,
+        now: Instant,
+        (bridge, id): (BridgeId, PortId),
+        packet: &Packet,
+        bytes: &[u8],
+        verdict: &mut Verdict,
+    ) -> Decision {
+        let mut decision = Decision::NONE;
+        let (Some(port), Some(network)) = (self.port(id), self.network(bridge)) else {
+            return decision.drop(verdict, DropReason::UnknownPort);
         };
+        let inner = packet.inner;
         let station = inner.src().is_station();
         if !station && !self.switches.contains(Switches::SEND_ANY_SOURCE) {
-            return decision.drop(DropReason::SourceMacInvalid);
+            return decision.drop(verdict, DropReason::SourceMacInvalid);
         }
         let popped = match port.vlan {
             None => 0,
             Some(vid) if inner.vid() == Some(vid) => 1,
-            Some(_) => return decision.drop(DropReason::VlanMismatch),
+            Some(_) => return decision.drop(verdict, DropReason::VlanMismatch),
         };
         let learns = port.learning && network.config.ageing != Ageing::NoLearn;
         if station && learns {
-            decision.learn = Some(Learn { mac: inner.src(), source: Source::Port(id) });
-        } else if self.is_own(now, port.bridge, inner.src(), Some(id)) {
-            return decision.drop(DropReason::SourceMacOwn);
+            decision.learn = Some(Learn { source: Source::Port(id), meta: Meta::NONE });
+        } else if self.is_own(now, packet.src, Some(id)) {
+            return decision.drop(verdict, DropReason::SourceMacOwn);
         }
-        let frame = Frame::new(inner, popped, Span::new(0, decision.bytes));
-        self.forward(now, network, Source::Port(id), &frame, bytes, decision)
+        let frame = Frame::new(inner, popped, packet.frame);
+        self.forward(now, network, Source::Port(id), frame, packet.dst, bytes, decision, verdict)
     }
 }

@@ -4,10 +4,11 @@ use core::net::IpAddr;
 
 use super::decision::{Decision, Learn, Network, Source};
 use super::forward::Frame;
-use super::{DropReason, Engine, Form, Punt, PuntReason, Switches, Verdict};
+use super::packet::{Carrier, End, Origin, Packet};
+use super::{DropReason, Engine, Form, PuntReason, Switches, Verdict};
 use crate::table::{
-    Admission, Ageing, Bridge, BridgeConfig, Endpoint, EndpointAddress, EndpointConfig, EndpointId, Instant,
-    UnderlayConfig, UnderlayId, VlanDecap,
+    Admission, Ageing, Bridge, BridgeConfig, BridgeId, Endpoint, EndpointAddress, EndpointConfig, EndpointId, Instant,
+    Meta, UnderlayConfig, UnderlayId, VlanDecap,
 };
 use crate::wire::geneve::Rules;
 use crate::wire::{
@@ -19,10 +20,9 @@ use crate::wire::{
 const RULES: Rules<'static> = Rules::NONE;
 
 impl Engine<'_> {
-    pub(super) fn decide_from_underlay(&self, now: Instant, id: UnderlayId, form: Form, bytes: &[u8]) -> Decision {
-        let Some(underlay) = self.underlay(id) else {
-            return Decision::without_bridge(Verdict::Drop(DropReason::UnknownUnderlay));
-        };
+    #[inline(always)]
+    pub(super) fn read_from_underlay(&self, id: UnderlayId, form: Form, bytes: &[u8]) -> Packet {
+        let Some(underlay) = self.underlay(id) else { return Packet::refused(DropReason::UnknownUnderlay) };
         let checks = underlay.checks();
         let parsed = match form {
             Form::Frame => outer::parse(bytes, &self.udp_ports, &checks),
@@ -33,30 +33,55 @@ impl Engine<'_> {
             Ok(Some(outer)) => outer,
             Ok(None) => {
                 let all = Span::new(0, u32::try_from(bytes.len()).unwrap_or(u32::MAX));
-                let punt = Punt { reason: PuntReason::NotTunnel, bridge: None, frame: all };
-                return Decision::without_bridge(Verdict::Punt(punt));
+                return Packet::ended(None, false, all, End::Punt(PuntReason::NotTunnel));
             }
-            Err(error) => return Decision::without_bridge(Verdict::Drop(error.into())),
+            Err(error) => return Packet::refused(error.into()),
         };
-        let refused = |reason| Decision::without_bridge(Verdict::Drop(reason));
         if !is_sender(outer.src) {
-            return refused(DropReason::OuterSourceInvalid);
+            return Packet::refused(DropReason::OuterSourceInvalid);
         }
         if underlay.is_local(outer.src) {
-            return refused(DropReason::OuterSourceOwn);
+            return Packet::refused(DropReason::OuterSourceOwn);
         }
         let tunnel = &outer.tunnel;
         let bridge = self.vnis.bridge(tunnel.encap, outer.dst_port, tunnel.vni);
         let Some(network) = bridge.and_then(|bridge| self.network(bridge)) else {
-            return refused(DropReason::UnknownVni);
+            return Packet::refused(DropReason::UnknownVni);
         };
         if !self.is_ours(id, underlay, network.bridge, outer.dst) {
-            return refused(DropReason::OuterDestinationForeign);
+            return Packet::refused(DropReason::OuterDestinationForeign);
         }
         if let Err(error) = self.check_tunnel_header(network.config, &outer, bytes) {
-            return refused(error.into());
+            return Packet::refused(error.into());
         }
-        self.decide_inner(now, id, network, &outer, bytes)
+        self.read_inner(id, network, &outer, bytes)
+    }
+
+    /// The second half of reading: a sound tunnel packet for one of our bridges.
+    #[inline(always)]
+    fn read_inner(&self, underlay: UnderlayId, network: Network<'_>, outer: &Outer, bytes: &[u8]) -> Packet {
+        let Network { id, config, .. } = network;
+        let tunnel = &outer.tunnel;
+        let ended = |end| Packet::ended(Some(id), false, tunnel.inner, end);
+        if tunnel.flags.contains(TunnelFlags::O) && !self.switches.contains(Switches::IGNORE_CONTROL) {
+            return ended(End::Punt(PuntReason::ControlPacket));
+        }
+        if tunnel.protocol != EtherType::ETHERNET {
+            return ended(End::Drop(DropReason::UnsupportedPayload));
+        }
+        let payload = tunnel.inner.of(bytes).unwrap_or(&[]);
+        let Ok(inner) = self.parse_inner(payload, config.vlan_decap == VlanDecap::Keep) else {
+            return ended(End::Drop(DropReason::InnerTruncated));
+        };
+        let carrier = Carrier {
+            src: outer.src,
+            underlay,
+            encapsulation: tunnel.encap,
+            flags: tunnel.flags,
+            checksum: outer.checksum,
+            tos: outer.tos,
+        };
+        self.frame_of(id, inner, tunnel.inner, Origin::Tunnel(id, carrier))
     }
 
     /// The tunnel header's own rules that need the VNI's configuration: reserved bits and options.
@@ -91,69 +116,62 @@ impl Engine<'_> {
         RULES.validate(area, critical).map(|_| ()).map_err(|error| error.shifted(tunnel.options.start))
     }
 
-    /// The second half: a sound tunnel packet for one of our bridges.
-    fn decide_inner(
+    #[inline(always)]
+    pub(super) fn decide_from_underlay(
         &self,
         now: Instant,
-        underlay: UnderlayId,
-        network: Network<'_>,
-        outer: &Outer,
+        (bridge, carrier): (BridgeId, Carrier),
+        packet: &Packet,
         bytes: &[u8],
+        verdict: &mut Verdict,
     ) -> Decision {
-        let Network { id, config, .. } = network;
-        let tunnel = &outer.tunnel;
-        let payload = tunnel.inner.of(bytes).unwrap_or(&[]);
-        let mut decision = Decision::of_bridge(id, false, payload.len());
-        if tunnel.flags.contains(TunnelFlags::O) && !self.switches.contains(Switches::IGNORE_CONTROL) {
-            let punt = Punt { reason: PuntReason::ControlPacket, bridge: Some(id), frame: tunnel.inner };
-            return decision.with(Verdict::Punt(punt));
-        }
-        if tunnel.protocol != EtherType::ETHERNET {
-            return decision.drop(DropReason::UnsupportedPayload);
-        }
-        let Ok(inner) = self.parse_inner(payload, config.vlan_decap == VlanDecap::Keep) else {
-            return decision.drop(DropReason::InnerTruncated);
+        let mut decision = Decision::NONE;
+        let Some(network) = self.network(bridge) else {
+            return decision.drop(verdict, DropReason::UnknownVni);
         };
-        let source = match self.admit(underlay, network, outer) {
+        let Network { config, .. } = network;
+        let inner = packet.inner;
+        let source = match self.admit(network, carrier) {
             Ok(source) => source,
-            Err(reason) => return decision.drop(reason),
+            Err(reason) => return decision.drop(verdict, reason),
         };
-        let learns = !matches!(config.ageing, Ageing::NoLearn);
+        let learns = config.ageing != Ageing::NoLearn;
         let station = inner.src().is_station();
         if !station && (learns || !self.switches.contains(Switches::CHECK_SOURCE_IF_LEARNING)) {
-            return decision.drop(DropReason::SourceMacInvalid);
+            return decision.drop(verdict, DropReason::SourceMacInvalid);
         }
         let popped = match config.vlan_decap {
             VlanDecap::Keep => 0,
             VlanDecap::Strip => inner.tags(),
             VlanDecap::Drop if inner.tags() == 0 => 0,
-            VlanDecap::Drop => return decision.drop(DropReason::VlanTagged),
+            VlanDecap::Drop => return decision.drop(verdict, DropReason::VlanTagged),
             VlanDecap::Map(vid) if inner.vid() == Some(vid) => 1,
-            VlanDecap::Map(_) => return decision.drop(DropReason::VlanMismatch),
+            VlanDecap::Map(_) => return decision.drop(verdict, DropReason::VlanMismatch),
         };
-        let dont_learn =
-            config.gbp && tunnel.flags.contains(TunnelFlags::D) && !self.switches.contains(Switches::IGNORE_DONT_LEARN);
+        let dont_learn = config.gbp
+            && carrier.flags.contains(TunnelFlags::D)
+            && !self.switches.contains(Switches::IGNORE_DONT_LEARN);
         if learns && station && !dont_learn {
-            decision.learn = Some(Learn { mac: inner.src(), source });
-        } else if self.is_own(now, id, inner.src(), None) {
-            return decision.drop(DropReason::SourceMacOwn);
+            decision.learn = Some(Learn { source, meta: Meta::NONE });
+        } else if self.is_own(now, packet.src, None) {
+            return decision.drop(verdict, DropReason::SourceMacOwn);
         }
-        let mut frame = Frame::new(inner, popped, tunnel.inner);
+        let mut frame = Frame::new(inner, popped, packet.frame);
         match inner.ip() {
             // Linux sees a tagged frame's tag only, not what is behind it.
             _ if inner.tags() > 0 && self.switches.contains(Switches::ECN_SKIPS_TAGGED) => {}
-            IpKind::Short => return decision.drop(DropReason::InnerShortIp),
+            IpKind::Short => return decision.drop(verdict, DropReason::InnerShortIp),
             IpKind::V4 | IpKind::V6 => {
                 let before = Ecn::from_tos(inner.tos());
-                match ecn::decapsulate(before, Ecn::from_tos(outer.tos)) {
+                match ecn::decapsulate(before, Ecn::from_tos(carrier.tos)) {
                     Ok(after) if after == before => {}
                     Ok(after) => frame.set_ecn(after),
-                    Err(_) => return decision.drop(DropReason::EcnConflict),
+                    Err(_) => return decision.drop(verdict, DropReason::EcnConflict),
                 }
             }
             _ => {}
         }
-        self.forward(now, network, source, &frame, bytes, decision)
+        self.forward(now, network, source, frame, packet.dst, bytes, decision, verdict)
     }
 
     /// Whether a destination address is ours: a unicast address of the underlay, or a group that the bridge floods to.
@@ -188,28 +206,35 @@ impl Engine<'_> {
         Some(self.endpoints.find(address).filter(listed).unwrap_or(id))
     }
 
-    /// Who sent a packet, and whether this bridge listens to them.
-    fn admit(&self, underlay: UnderlayId, network: Network<'_>, outer: &Outer) -> Result<Source, DropReason> {
-        let Network { bridge, config, .. } = network;
-        let address = EndpointAddress {
-            underlay,
-            address: outer.src,
-            encapsulation: outer.tunnel.encap,
+    /// What a sender would be called if it were to be learned.
+    #[inline]
+    pub(super) const fn address_of(config: &BridgeConfig, carrier: Carrier) -> EndpointAddress {
+        EndpointAddress {
+            underlay: carrier.underlay,
+            address: carrier.src,
+            encapsulation: carrier.encapsulation,
             port: config.udp_port,
             vni: None,
-        };
-        let id = self.sender(bridge, &address);
-        let configured = || self.endpoints.at(underlay, outer.src).any(|(id, e)| self.is_configured(id, e));
+        }
+    }
+
+    /// Who sent a packet, and whether this bridge listens to them.
+    #[inline(always)]
+    fn admit(&self, network: Network<'_>, carrier: Carrier) -> Result<Source, DropReason> {
+        let Network { bridge, config, .. } = network;
+        let Carrier { underlay, src, .. } = carrier;
+        let id = self.sender(bridge, &Self::address_of(config, carrier));
+        let configured = || self.endpoints.at(underlay, src).any(|(id, e)| self.is_configured(id, e));
         let admitted = match config.admission {
             Admission::Anyone => true,
             Admission::Configured => configured(),
-            Admission::FloodList => self.listed_at(bridge, underlay, outer.src).is_some(),
+            Admission::FloodList => self.listed_at(bridge, underlay, src).is_some(),
         };
         if !admitted {
             return Err(DropReason::UnknownEndpoint);
         }
-        if outer.checksum == UdpChecksum::Zero
-            && outer.src.is_ipv6()
+        if carrier.checksum == UdpChecksum::Zero
+            && src.is_ipv6()
             && !configured()
             && !self.switches.contains(Switches::ZERO_CHECKSUM_FROM_ANYONE)
         {
@@ -217,7 +242,7 @@ impl Engine<'_> {
         }
         let endpoint = id.and_then(|id| self.endpoints.get(id));
         let group = endpoint.map_or(EndpointConfig::DEFAULT_GROUP, |e| e.config.split_horizon);
-        Ok(Source::Endpoint { id, address, group })
+        Ok(Source::Endpoint { id, group })
     }
 }
 

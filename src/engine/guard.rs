@@ -15,19 +15,26 @@ impl<'a> Engine<'a> {
 
     /// Turns a flood into a drop where the bridge has flooded enough of its kind. Nobody is told of a destination that
     /// was looked for in vain: a storm is none of the controller's business either.
-    #[inline]
-    pub(super) fn control_storm(&mut self, now: Instant, bytes: &[u8], decision: &mut Decision) {
-        let span = match &decision.verdict {
-            Verdict::Flood(flood) => flood.frame,
-            Verdict::Punt(punt) if punt.reason == PuntReason::HostCopy => punt.frame,
-            _ => return,
+    #[inline(never)]
+    pub(super) fn control_storm(
+        &mut self,
+        now: Instant,
+        bridge: Option<BridgeId>,
+        destination: MacAddr,
+        decision: Decision,
+        verdict: &mut Verdict,
+    ) -> Decision {
+        let floods = match verdict {
+            Verdict::Flood(_) => true,
+            Verdict::Punt(punt) => punt.reason == PuntReason::HostCopy,
+            _ => false,
         };
-        let guard = decision.bridge.and_then(|bridge| self.guards.get_mut(bridge.index()));
-        let Some(guard) = guard.filter(|guard| !guard.is_off()) else { return };
-        let Some(&mac) = span.of(bytes).and_then(|frame| frame.first_chunk()) else { return };
-        if !guard.may_flood(now, MacAddr(mac)) {
-            *decision = Decision { miss: None, ..decision.drop(DropReason::StormControl) };
+        let guard = bridge.and_then(|bridge| self.guards.get_mut(bridge.index()));
+        let guard = guard.filter(|guard| floods && !guard.is_off());
+        if guard.is_none_or(|guard| guard.may_flood(now, destination)) {
+            return decision;
         }
+        Decision { miss: false, ..decision.drop(verdict, DropReason::StormControl) }
     }
 
     /// [`Fdb::learn`](crate::table::Fdb::learn), but for moves of MACs that are duplicates.
@@ -38,10 +45,11 @@ impl<'a> Engine<'a> {
         bridge: BridgeId,
         mac: MacAddr,
         destination: Destination,
+        meta: Meta,
         policy: LearnPolicy,
     ) -> Learned {
-        match self.fdb.learn(now, bridge, mac, destination, Meta::NONE, policy) {
-            Learned::Refused(Refusal::Held) => self.learn_held(now, bridge, mac, destination, policy),
+        match self.fdb.learn(now, bridge, mac, destination, meta, policy) {
+            Learned::Refused(Refusal::Held) => self.learn_held(now, bridge, mac, destination, meta, policy),
             learned => learned,
         }
     }
@@ -55,6 +63,7 @@ impl<'a> Engine<'a> {
         bridge: BridgeId,
         mac: MacAddr,
         destination: Destination,
+        meta: Meta,
         policy: LearnPolicy,
     ) -> Learned {
         if let Some(detection) = self.duplicate_detection(bridge).copied() {
@@ -70,7 +79,7 @@ impl<'a> Engine<'a> {
                 return Learned::Refused(Refusal::Held);
             }
         }
-        self.fdb.learn(now, bridge, mac, destination, Meta::NONE, LearnPolicy { hold: false, ..policy })
+        self.fdb.learn(now, bridge, mac, destination, meta, LearnPolicy { hold: false, ..policy })
     }
 
     /// Tells of a duplicate.

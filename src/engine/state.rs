@@ -3,7 +3,7 @@
 use super::decision::Network;
 use super::memory::Rest;
 use super::{BridgeCounters, Counters, Event, Events, LabelMemory, Memory, Place, PortHandle, Profile, Switches};
-use crate::table::fdb::{Removal, Removed};
+use crate::table::fdb::{Probe, Removal, Removed};
 use crate::table::{
     Ageing, Bridge, BridgeConfig, BridgeId, Destination, Duration, Endpoint, EndpointId, Endpoints, Entry, Fdb,
     FdbConfig, FloodLists, GroupId, Guard, Instant, Labels, Moves, Owner, Policy, Port, PortConfig, PortId, TrafficMap,
@@ -359,9 +359,10 @@ impl<'a> Engine<'a> {
 
     /// Whether a MAC is our own, and not behind the port it came from. Learning finds out by itself; this is for frames
     /// that are not learned from.
-    pub(super) fn is_own(&self, now: Instant, bridge: BridgeId, mac: MacAddr, from: Option<PortId>) -> bool {
+    #[inline(never)]
+    pub(super) fn is_own(&self, now: Instant, mac: Probe, from: Option<PortId>) -> bool {
         let elsewhere = |destination| from.is_none_or(|port| destination != Destination::Port(port));
-        let entry = self.fdb.lookup(now, bridge, mac);
+        let entry = self.fdb.lookup_probe(now, mac);
         entry.is_some_and(|entry| entry.owner() == Owner::Local && elsewhere(entry.destination()))
     }
 

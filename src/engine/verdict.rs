@@ -102,6 +102,10 @@ impl VerdictKind {
 }
 
 impl Verdict {
+    /// A verdict that means nothing: something to fill an array with before
+    /// [`Engine::step_batch`](super::Engine::step_batch) writes over it.
+    pub const NOTHING: Self = Self::Drop(DropReason::OuterOther);
+
     /// The kind.
     #[must_use]
     #[inline]

@@ -86,6 +86,11 @@ pub struct Hash {
     second: u32,
 }
 
+impl Hash {
+    /// The first bucket twice.
+    pub(super) const NOWHERE: Self = Self { first: 0, second: 0 };
+}
+
 /// What an insertion may do with an entry that stands where it looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {

@@ -57,6 +57,9 @@ pub enum FrameKind {
 }
 
 impl Inner {
+    /// The summary of nothing at all.
+    pub(crate) const NOTHING: Self = Self { dst: 0, src: 0, link: 0, ip: 0 };
+
     /// [`Inner::parse_ethernet`] or [`Inner::parse_ip`].
     ///
     /// # Errors

@@ -77,6 +77,9 @@ fn use_engine(engine: &mut Engine<'_>) {
         sink(Engine::command(engine, any(), &any()));
         let verdict = hidden(Engine::step(engine, any(), &any()));
         carry_out(engine, &verdict);
+        let mut verdicts = [hidden(Verdict::NOTHING), any()];
+        sink(Engine::step_batch(engine, any(), &[any(), any(), any()], &mut verdicts));
+        sink(verdicts);
         // Verdicts may be kept, changed and made up.
         carry_out(engine, &any());
         Engine::tick(engine, any());

@@ -61,6 +61,7 @@ fn learn(fdb: &mut Fdb<'_>) {
     sink(Fdb::learn(fdb, any(), any(), any(), any(), any(), any()));
     let probe = hidden(Fdb::probe(fdb, any(), any()));
     sink(Fdb::learn_probe(fdb, any(), probe, any(), any(), any()));
+    sink(Fdb::refresh(fdb, any(), probe, any(), any()));
     sink(Fdb::sweep(fdb, any(), any(), sink::<Removed>));
 }
 

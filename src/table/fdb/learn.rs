@@ -120,27 +120,36 @@ impl Fdb<'_> {
         meta: Meta,
         policy: LearnPolicy,
     ) -> Learned {
+        if self.refresh(now, probe, destination, meta) {
+            return Learned::Refreshed;
+        }
+        let epochs = self.books.epochs(key_bridge(probe.key), destination);
+        let expected = Word::dynamic(destination, meta, epochs).stamped(self.clock.stamp());
+        self.learn_slowly(probe, expected, policy)
+    }
+
+    /// Makes a living dynamic entry that says just this young again; whether there is one. Nothing else changes.
+    #[must_use]
+    #[inline(always)]
+    pub fn refresh(&mut self, now: Instant, probe: Probe, destination: Destination, meta: Meta) -> bool {
         self.advance(now);
         let bridge = key_bridge(probe.key);
-        let Some(record) = self.books.bridge(bridge) else {
-            return Learned::Refused(Refusal::BadBridge);
-        };
+        let Some(record) = self.books.bridge(bridge) else { return false };
         let (learns, limit) = (record.learns, record.limit);
-        let expected =
-            Word::dynamic(destination, meta, self.books.epochs(bridge, destination)).stamped(self.clock.stamp());
-        if let Some(slot) = self.map.get_mut(probe.key, probe.hash) {
-            let word = Word(*slot);
-            if expected.agrees(word) & learns {
-                if word.stamp() == expected.stamp() {
-                    return Learned::Refreshed;
-                }
-                if self.clock.age(word, 0) <= limit {
-                    *slot = expected.0;
-                    return Learned::Refreshed;
-                }
-            }
+        let epochs = self.books.epochs(bridge, destination);
+        let expected = Word::dynamic(destination, meta, epochs).stamped(self.clock.stamp());
+        let Some(slot) = self.map.get_mut(probe.key, probe.hash) else { return false };
+        let word = Word(*slot);
+        if !(expected.agrees(word) & learns) {
+            return false;
         }
-        self.learn_slowly(probe, expected, policy)
+        if word.stamp() != expected.stamp() {
+            if self.clock.age(word, 0) > limit {
+                return false;
+            }
+            *slot = expected.0;
+        }
+        true
     }
 
     #[cold]

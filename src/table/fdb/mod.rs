@@ -99,6 +99,11 @@ pub struct Probe {
     hash: Hash,
 }
 
+impl Probe {
+    /// Finds nothing.
+    pub(crate) const NOWHERE: Self = Self { key: 0, hash: Hash::NOWHERE };
+}
+
 /// The table; see the [module](self).
 #[derive(Debug)]
 pub struct Fdb<'a> {
