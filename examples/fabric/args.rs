@@ -2,10 +2,13 @@
 
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum};
+use clap::{Args, Parser, ValueEnum};
 use vtep::wire::{Encapsulation, MacAddr, Vni};
+
+use crate::chaos::Promise;
 
 /// Play the flood-and-learn story on real frames in memory
 #[derive(Parser)]
@@ -38,6 +41,39 @@ pub struct Arguments {
     /// Deliver the N-th underlay frame twice; the story must notice and fail
     #[arg(long, value_name = "N")]
     pub duplicate: Option<usize>,
+    #[command(flatten)]
+    pub chaos: ChaosArguments,
+}
+
+/// Troubles instead of the story: a network that misbehaves, hosts that move, operators that err.
+#[derive(Args)]
+#[command(next_help_heading = "Chaos")]
+pub struct ChaosArguments {
+    /// Play the scenario that this seed makes
+    #[arg(long, value_name = "SEED", conflicts_with_all = ["seeds", "replay"])]
+    pub chaos: Option<u64>,
+    /// Play one seed after another, the last one included
+    #[arg(long, value_name = "FROM..TO", value_parser = seeds, conflicts_with = "replay")]
+    pub seeds: Option<RangeInclusive<u64>>,
+    /// Play a scenario from a file
+    #[arg(long, value_name = "FILE")]
+    pub replay: Option<PathBuf>,
+    /// Write the scenario to a file; one that fails, cut down to what makes it fail
+    #[arg(long, value_name = "FILE")]
+    pub keep: Option<PathBuf>,
+    /// Break that promise behind the simulator's back, which must notice and fail
+    #[arg(long, value_name = "PROMISE", value_parser = promise)]
+    pub sabotage: Option<Promise>,
+}
+
+fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
+    let ends = text.split_once("..").and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)));
+    ends.map(|(from, to)| from..=to).ok_or_else(|| "not FROM..TO".into())
+}
+
+fn promise(text: &str) -> Result<Promise, String> {
+    let names = || Promise::ALL.map(Promise::name).join(", ");
+    Promise::ALL.into_iter().find(|promise| promise.name() == text).ok_or_else(|| format!("one of {}", names()))
 }
 
 #[derive(Clone, Copy, Default, ValueEnum)]
@@ -70,6 +106,12 @@ pub const VNI: Vni = Vni::truncating(5000);
 pub const ROUTER: MacAddr = MacAddr([0x02, 0, 0, 0, 0, 0xfe]);
 
 impl Arguments {
+    /// Whether troubles are asked for.
+    pub fn is_chaos(&self) -> bool {
+        let ChaosArguments { chaos, seeds, replay, .. } = &self.chaos;
+        chaos.is_some() || seeds.is_some() || replay.is_some()
+    }
+
     pub fn vteps(&self) -> usize {
         usize::from(self.vteps)
     }

@@ -16,7 +16,9 @@
 )]
 
 mod args;
+mod campaign;
 mod capture;
+mod chaos;
 mod check;
 mod frames;
 mod model;
@@ -38,6 +40,9 @@ use world::World;
 
 fn main() -> ExitCode {
     let args = Arguments::parse();
+    if args.is_chaos() {
+        return campaign::play(&args);
+    }
     let mut tables: Vec<Tables> = (0..args.vteps()).map(|_| Tables::new()).collect();
     let world = match World::new(&args, &mut tables) {
         Ok(world) => world,

@@ -7,6 +7,7 @@ use vtep::engine::{Event, Input, Verdict, VerdictKind};
 use vtep::table::PortId;
 
 use crate::args::Arguments;
+use crate::chaos::Random;
 use crate::frames::{Content, Frame, text};
 use crate::node::{Leaving, Tables, UNDERLAY, Vtep};
 use crate::pods::Pod;
@@ -84,7 +85,7 @@ enum Kind {
 impl<'a> World<'a> {
     /// A world in which nobody has said anything yet.
     pub fn new(args: &'a Arguments, tables: &'a mut [Tables]) -> Result<Self, String> {
-        let mut random = Random(args.seed);
+        let mut random = Random::new(args.seed);
         let mut vteps = Vec::new();
         let mut pods = Vec::new();
         for (number, tables) in tables.iter_mut().enumerate() {
@@ -285,17 +286,5 @@ impl<'a> World<'a> {
     fn schedule(&mut self, at: Micros, trace: usize, kind: Kind) {
         self.order += 1;
         self.queue.insert((at, self.order), Happening { trace, kind });
-    }
-}
-
-/// SplitMix64: enough to make one seed differ from another.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
     }
 }

@@ -1,0 +1,111 @@
+//! An engine's memory, as large as a scenario says.
+
+use vtep::engine::{BridgeCounters, Counters, Event, Memory};
+use vtep::table::fdb::{BridgeRecord, DestinationRecord};
+use vtep::table::{Bridge, Bucket, EndpointSlot, Group, Guard, Member, Port, UnderlaySlot};
+
+/// How much of everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    pub buckets: usize,
+    pub bridges: usize,
+    pub ports: usize,
+    pub endpoints: usize,
+    pub members: usize,
+    pub events: usize,
+}
+
+impl Sizes {
+    /// Bytes of all tables together.
+    pub fn bytes(&self) -> usize {
+        let Self { buckets, bridges, ports, endpoints, members, events } = *self;
+        let each_bridge = size_of::<Bridge>()
+            + size_of::<BridgeRecord>()
+            + size_of::<BridgeCounters>()
+            + size_of::<Bucket>()
+            + size_of::<Guard>()
+            + size_of::<Group>()
+            + size_of::<DestinationRecord>();
+        let each_endpoint = size_of::<EndpointSlot>() + size_of::<DestinationRecord>() + size_of::<Bucket>();
+        buckets * size_of::<Bucket>()
+            + bridges * each_bridge
+            + ports * (size_of::<Port>() + size_of::<DestinationRecord>())
+            + endpoints * each_endpoint
+            + members * (size_of::<Member>() + size_of::<Bucket>())
+            + events * size_of::<Option<Event>>()
+            + 2 * size_of::<UnderlaySlot>()
+            + size_of::<Counters>()
+    }
+}
+
+/// The memory of one engine; none until [`Tables::lend`] is told how much.
+#[derive(Default)]
+pub struct Tables {
+    macs: Vec<Bucket>,
+    bridges: Vec<Bridge>,
+    bridge_records: Vec<BridgeRecord>,
+    bridge_counters: Vec<BridgeCounters>,
+    vnis: Vec<Bucket>,
+    ports: Vec<Port>,
+    port_records: Vec<DestinationRecord>,
+    endpoints: Vec<EndpointSlot>,
+    endpoint_records: Vec<DestinationRecord>,
+    addresses: Vec<Bucket>,
+    groups: Vec<Group>,
+    group_records: Vec<DestinationRecord>,
+    members: Vec<Member>,
+    memberships: Vec<Bucket>,
+    underlays: Vec<UnderlaySlot>,
+    events: Vec<Option<Event>>,
+    counters: Counters,
+    guards: Vec<Guard>,
+    moves: Vec<Bucket>,
+}
+
+impl Tables {
+    pub fn lend(&mut self, sizes: &Sizes) -> Memory<'_> {
+        let Sizes { buckets, bridges, ports, endpoints, members, events } = *sizes;
+        *self = Self {
+            macs: vec![Bucket::EMPTY; buckets],
+            bridges: vec![Bridge::EMPTY; bridges],
+            bridge_records: vec![BridgeRecord::EMPTY; bridges],
+            bridge_counters: vec![BridgeCounters::EMPTY; bridges],
+            vnis: vec![Bucket::EMPTY; bridges],
+            ports: vec![Port::EMPTY; ports],
+            port_records: vec![DestinationRecord::EMPTY; ports],
+            endpoints: vec![EndpointSlot::EMPTY; endpoints],
+            endpoint_records: vec![DestinationRecord::EMPTY; endpoints],
+            addresses: vec![Bucket::EMPTY; endpoints],
+            groups: vec![Group::EMPTY; bridges],
+            group_records: vec![DestinationRecord::EMPTY; bridges],
+            members: vec![Member::EMPTY; members],
+            memberships: vec![Bucket::EMPTY; members],
+            underlays: vec![UnderlaySlot::EMPTY; 2],
+            events: vec![None; events],
+            counters: Counters::new(),
+            guards: vec![Guard::OFF; bridges],
+            moves: Vec::new(),
+        };
+        Memory {
+            macs: &mut self.macs,
+            bridges: &mut self.bridges,
+            bridge_records: &mut self.bridge_records,
+            bridge_counters: &mut self.bridge_counters,
+            vnis: &mut self.vnis,
+            ports: &mut self.ports,
+            port_records: &mut self.port_records,
+            endpoints: &mut self.endpoints,
+            endpoint_records: &mut self.endpoint_records,
+            addresses: &mut self.addresses,
+            groups: &mut self.groups,
+            group_records: &mut self.group_records,
+            members: &mut self.members,
+            memberships: &mut self.memberships,
+            underlays: &mut self.underlays,
+            events: &mut self.events,
+            counters: &mut self.counters,
+            guards: &mut self.guards,
+            moves: &mut self.moves,
+        }
+    }
+}
