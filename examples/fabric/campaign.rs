@@ -1,10 +1,11 @@
 //! Playing scenarios of troubles: one, a file, or many seeds.
 
 use core::ops::RangeInclusive;
+use core::time::Duration;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::args::Arguments;
 use crate::capture;
