@@ -8,9 +8,10 @@ use vtep::table::{Instant, PortId};
 use vtep::wire::{Depth, FrameKind, Span};
 
 use super::buffers::{BATCH, Buffers};
+use super::offload::{complete, packets};
 use super::outbox::{HEAD, Outbox};
-use super::tap::Tap;
-use super::{Capture, Daemon, offload};
+use super::tap::{Frame, Tap};
+use super::{Capture, Daemon};
 use crate::node::Node;
 use crate::setup::UNDERLAY;
 
@@ -20,35 +21,52 @@ impl Daemon<'_> {
         let Self { node, taps, inboxes, outbox, buffers, capture, counters, .. } = self;
         let inbox = &mut inboxes[index];
         let received = inbox.receive(buffers, &mut counters.underlay);
+        let mut hop = Hop { node, taps, outbox, capture };
         for (slot, packet) in received.iter().enumerate() {
             let payload = Buffers::filled(packet.len);
-            if let Some(capture) = capture {
+            if let Some(capture) = hop.capture {
                 capture.received(&packet.datagram, buffers.get(slot, payload.clone()));
             }
             let ingress = Ingress::Underlay { underlay: UNDERLAY, form: vtep::engine::Form::Datagram(packet.datagram) };
-            Hop { node, taps, outbox, capture }.forward(now, ingress, buffers, slot, payload);
+            hop.forward(now, ingress, buffers, slot, payload);
         }
-        outbox.flush(buffers, capture.as_mut());
+        hop.flush(buffers);
     }
 
     /// Reads up to a batch of frames from a TAP device.
     pub fn read_tap(&mut self, now: Instant, index: usize) {
         let Self { node, taps, outbox, buffers, capture, .. } = self;
         let ingress = Ingress::Port { port: PortId(index as u16), payload: FrameKind::Ethernet };
-        for slot in 0..BATCH {
-            match taps[index].receive(buffers.room(slot)) {
-                Ok(Some(len)) => {
-                    let frame = Buffers::filled(len);
-                    Hop { node, taps, outbox, capture }.forward(now, ingress, buffers, slot, frame);
+        let mut hop = Hop { node, taps, outbox, capture };
+        let mut slot = 0;
+        while slot < BATCH {
+            match hop.taps[index].receive(buffers, slot) {
+                Ok(Some(Frame::Whole(len))) => {
+                    hop.forward(now, ingress, buffers, slot, Buffers::filled(len));
+                    slot += 1;
+                }
+                // What hardware would cut into packets is cut here, and each goes its way as if it had come alone.
+                Ok(Some(Frame::Long { len, size })) => {
+                    buffers.set_aside(slot);
+                    let packets: Vec<_> = packets(&buffers.aside()[..len], size).into_iter().flatten().collect();
+                    for (head, part) in packets {
+                        if slot == BATCH {
+                            hop.flush(buffers);
+                            slot = 0;
+                        }
+                        let frame = buffers.fill(slot, &head, part);
+                        hop.forward(now, ingress, buffers, slot, frame);
+                        slot += 1;
+                    }
                 }
                 Ok(None) => break,
                 Err(error) => {
-                    self.lose_tap(now, index, &error);
-                    break;
+                    hop.flush(buffers);
+                    return self.lose_tap(now, index, &error);
                 }
             }
         }
-        self.outbox.flush(&self.buffers, self.capture.as_mut());
+        hop.flush(buffers);
     }
 }
 
@@ -67,7 +85,7 @@ impl Hop<'_, '_> {
         let verdict = self.node.step(now, &Input { ingress, bytes: buffers.get(slot, range.clone()) });
         if let Some(frame) = carried(&verdict).filter(|_| matches!(ingress, Ingress::Underlay { .. })) {
             let start = range.start + frame.start as usize;
-            offload::complete(&mut buffers.slot(slot)[start..start + frame.len as usize]);
+            complete(&mut buffers.slot(slot)[start..start + frame.len as usize]);
         }
         match &verdict {
             Verdict::Deliver(_) | Verdict::Encapsulate(_) => {
@@ -76,7 +94,7 @@ impl Hop<'_, '_> {
                     return;
                 };
                 match output.to {
-                    Egress::Port(port) => self.taps[port.index()].send(&[], buffers.get(slot, output.bytes)),
+                    Egress::Port(port) => self.taps[port.index()].send(buffers, slot, output.bytes),
                     Egress::Underlay(_) => self.outbox.push(buffers, slot, output.bytes),
                 }
             }
@@ -94,6 +112,12 @@ impl Hop<'_, '_> {
             _ => {}
         }
     }
+
+    /// Hands over what waits; the buffers may be used anew then.
+    fn flush(&mut self, buffers: &mut Buffers) {
+        self.outbox.flush(buffers, self.capture.as_mut());
+        self.taps.iter_mut().for_each(|tap| tap.flush(buffers));
+    }
 }
 
 /// The frame that goes on, as a part of the input.
@@ -109,7 +133,7 @@ fn carried(verdict: &Verdict) -> Option<Span> {
 fn copy_out(
     engine: &Engine<'_>,
     copy: &Verdict,
-    buffers: &Buffers,
+    buffers: &mut Buffers,
     slot: usize,
     range: Range<usize>,
     taps: &mut [Tap],
@@ -120,7 +144,7 @@ fn copy_out(
     let Ok(gather) = engine.rewrite_head(copy, Depth::Ip, input, &mut head) else { return };
     let (head, rest) = (&head[..gather.head], range.start + gather.rest.start..range.start + gather.rest.end);
     match gather.to {
-        Egress::Port(port) => taps[port.index()].send(head, buffers.get(slot, rest)),
+        Egress::Port(port) => taps[port.index()].send_copy(buffers, head, slot, rest),
         Egress::Underlay(_) => outbox.push_copy(head, slot, rest),
     }
 }

@@ -15,6 +15,7 @@ mod offload;
 mod outbox;
 mod start;
 mod tap;
+mod train;
 mod watch;
 
 use std::collections::BTreeMap;

@@ -1,8 +1,8 @@
-//! What a sender on this machine leaves to its network card, and no card did.
+//! What a sender on this machine leaves to its network card, and no card did; and what a TAP device may be left with.
 //!
-//! Between namespaces and virtual machines a packet may never see a wire. The kernel then hands a tunnel packet over with
-//! an inner TCP or UDP checksum that is not finished, or with a TCP segment of up to 64 KiB, in the belief that hardware
-//! does the rest. Pods behind a TAP device must not see that.
+//! Between namespaces and virtual machines a packet may never see a wire. The kernel then hands a packet over with a TCP or
+//! UDP checksum that is not finished, or as one of up to 64 KiB that is to be cut into many, in the belief that hardware
+//! does the rest. Other hosts must not see that; a TAP device takes such packets, and says which ones it hands over are.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
@@ -10,11 +10,72 @@ use std::ops::Range;
 use vtep::wire::checksum::{Sum, checksum};
 use vtep::wire::{Inner, IpKind};
 
-const TCP: u8 = 6;
-const UDP: u8 = 17;
+pub const TCP: u8 = 6;
+pub const UDP: u8 = 17;
 const TCP_HEADER: usize = 20;
+const UDP_HEADER: usize = 8;
 const FIN_AND_PSH: u8 = 0x09;
 const CWR: u8 = 0x80;
+
+/// What stands in front of a frame on its way from and to a TAP device: `struct virtio_net_hdr`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offload {
+    /// The checksum is the pseudo-header's sum only.
+    pub unfinished: bool,
+    /// The payload of each packet that this one is to be cut into, and how; 0 for one packet as it is.
+    pub size: u16,
+    pub cut: u8,
+    /// Bytes of all headers.
+    pub headers: u16,
+    /// Where TCP or UDP starts, and where in it the checksum stands.
+    pub start: u16,
+    pub offset: u16,
+}
+
+impl Offload {
+    /// Its length.
+    pub const LEN: usize = 10;
+    const NEEDS_CHECKSUM: u8 = 1;
+    pub const CUT_TCP_V4: u8 = 1;
+    pub const CUT_TCP_V6: u8 = 4;
+    pub const CUT_UDP: u8 = 5;
+
+    /// Reads it; in the machine's byte order.
+    pub fn read([flags, cut, h0, h1, s0, s1, c0, c1, o0, o1]: [u8; Self::LEN]) -> Self {
+        Self {
+            unfinished: flags & Self::NEEDS_CHECKSUM != 0,
+            size: if cut == 0 { 0 } else { u16::from_ne_bytes([s0, s1]) },
+            cut,
+            headers: u16::from_ne_bytes([h0, h1]),
+            start: u16::from_ne_bytes([c0, c1]),
+            offset: u16::from_ne_bytes([o0, o1]),
+        }
+    }
+
+    /// Writes it.
+    pub fn bytes(&self) -> [u8; Self::LEN] {
+        let [h0, h1] = self.headers.to_ne_bytes();
+        let [s0, s1] = self.size.to_ne_bytes();
+        let [c0, c1] = self.start.to_ne_bytes();
+        let [o0, o1] = self.offset.to_ne_bytes();
+        [u8::from(self.unfinished), self.cut, h0, h1, s0, s1, c0, c1, o0, o1]
+    }
+
+    /// Finishes the checksum of a packet that is not cut.
+    pub fn finish(&self, frame: &mut [u8]) {
+        let start = usize::from(self.start);
+        let at = start + usize::from(self.offset);
+        if !self.unfinished || at + 2 > frame.len() {
+            return;
+        }
+        let sum = match checksum(&frame[start..]) {
+            // UDP's zero says that there is none.
+            0 if self.offset == 6 => 0xffff,
+            sum => sum,
+        };
+        frame[at..at + 2].copy_from_slice(&sum.to_be_bytes());
+    }
+}
 
 /// Finishes the checksum of a frame's TCP or UDP if it was not: if it is the sum over the pseudo-header only.
 ///
@@ -22,7 +83,7 @@ const CWR: u8 = 0x80;
 #[inline]
 pub fn complete(frame: &mut [u8]) {
     let Some(found) = Transport::of(frame) else { return };
-    let at = found.l4 + if found.protocol == TCP { 16 } else { 6 };
+    let at = found.checksum();
     let Some(&[high, low]) = frame.get(at..at + 2) else { return };
     if u16::from_be_bytes([high, low]) != found.pseudo(found.end - found.l4).fold() || at + 2 > found.end {
         return;
@@ -34,36 +95,40 @@ pub fn complete(frame: &mut [u8]) {
     frame[at..at + 2].copy_from_slice(&sum.to_be_bytes());
 }
 
-/// The segments of a frame whose TCP segment is too long for `mtu`: for each its headers, and the part of the frame that
+/// The packets of a frame whose TCP segment is too long for `mtu`: for each its headers, and the part of the frame that
 /// follows them. `None` for any other frame.
 pub fn segments(frame: &[u8], mtu: u16) -> Option<impl Iterator<Item = (Vec<u8>, Range<usize>)>> {
     let found = Transport::of(frame).filter(|found| found.protocol == TCP)?;
-    let body = found.l4 + usize::from(frame.get(found.l4 + 12)? >> 4) * 4;
+    let body = found.body(frame)?;
     let room = usize::from(mtu).checked_sub(body - found.l3).filter(|room| *room != 0)?;
-    if found.end <= body + room || body < found.l4 + TCP_HEADER {
-        return None;
-    }
-    let starts = (body..found.end).step_by(room).enumerate();
+    if found.end <= body + room { None } else { packets(frame, room) }
+}
+
+/// The packets that a frame of TCP or UDP is to be cut into, with `size` bytes of payload each.
+pub fn packets(frame: &[u8], size: usize) -> Option<impl Iterator<Item = (Vec<u8>, Range<usize>)>> {
+    let found = Transport::of(frame).filter(|_| size != 0)?;
+    let body = found.body(frame).filter(|body| *body < found.end)?;
+    let starts = (body..found.end).step_by(size).enumerate();
     Some(starts.map(move |(number, start)| {
-        let part = start..found.end.min(start + room);
+        let part = start..found.end.min(start + size);
         (found.headers(&frame[..body], number, start - body, &frame[part.clone()], part.end == found.end), part)
     }))
 }
 
 /// Where TCP or UDP stands in a frame.
-#[derive(Clone, Copy)]
-struct Transport {
-    l3: usize,
-    l4: usize,
+#[derive(Clone, Copy, Debug)]
+pub struct Transport {
+    pub l3: usize,
+    pub l4: usize,
     /// The end of the IP packet.
-    end: usize,
-    protocol: u8,
+    pub end: usize,
+    pub protocol: u8,
     /// Of the addresses, the protocol and a length of 0.
     addresses: Sum,
 }
 
 impl Transport {
-    fn of(frame: &[u8]) -> Option<Self> {
+    pub fn of(frame: &[u8]) -> Option<Self> {
         let inner = Inner::parse_ethernet(frame).ok()?;
         let protocol = inner.protocol();
         if inner.is_fragment() || !matches!(protocol, TCP | UDP) {
@@ -91,49 +156,88 @@ impl Transport {
         (l4 < end && end <= frame.len()).then_some(Self { l3, l4, end, protocol, addresses })
     }
 
+    /// Where the payload starts: behind a whole header.
+    pub fn body(&self, frame: &[u8]) -> Option<usize> {
+        let header = match self.protocol {
+            TCP => usize::from(frame.get(self.l4 + 12)? >> 4) * 4,
+            _ => UDP_HEADER,
+        };
+        let least = if self.protocol == TCP { TCP_HEADER } else { UDP_HEADER };
+        let body = self.l4 + header;
+        (header >= least && body <= self.end).then_some(body)
+    }
+
+    /// Where the checksum stands.
+    pub fn checksum(&self) -> usize {
+        self.l4 + if self.protocol == TCP { 16 } else { 6 }
+    }
+
     /// The pseudo-header's sum for so many bytes.
-    fn pseudo(&self, len: usize) -> Sum {
+    pub fn pseudo(&self, len: usize) -> Sum {
         self.addresses.add_u32(len as u32)
     }
 
-    /// The headers of one segment of many.
-    fn headers(&self, headers: &[u8], number: usize, offset: usize, body: &[u8], last: bool) -> Vec<u8> {
-        let mut headers = headers.to_vec();
-        let len = headers.len() - self.l3 + body.len();
-        let ip = &mut headers[self.l3..];
+    /// Whether the checksum is there, and right.
+    pub fn is_valid(&self, frame: &[u8]) -> bool {
+        let at = self.checksum();
+        (self.protocol == TCP || frame[at..at + 2] != [0, 0])
+            && self.pseudo(self.end - self.l4).add_bytes(&frame[self.l4..self.end]).is_valid()
+    }
+
+    /// Writes the length of the IP packet, and of UDP, for `len` bytes from the IP header on.
+    pub fn set_len(&self, headers: &mut [u8], len: usize) {
+        let (ip, l4) = headers[self.l3..].split_at_mut(self.l4 - self.l3);
         if ip[0] >> 4 == 4 {
-            let ident = u16::from_be_bytes([ip[4], ip[5]]).wrapping_add(number as u16);
             ip[2..4].copy_from_slice(&(len as u16).to_be_bytes());
-            ip[4..6].copy_from_slice(&ident.to_be_bytes());
             ip[10..12].fill(0);
             let sum = checksum(&ip[..usize::from(ip[0] & 15) * 4]);
             ip[10..12].copy_from_slice(&sum.to_be_bytes());
         } else {
             ip[4..6].copy_from_slice(&((len - 40) as u16).to_be_bytes());
         }
-        let tcp = &mut headers[self.l4..];
-        let sequence = u32::from_be_bytes([tcp[4], tcp[5], tcp[6], tcp[7]]).wrapping_add(offset as u32);
-        tcp[4..8].copy_from_slice(&sequence.to_be_bytes());
-        if !last {
-            tcp[13] &= !FIN_AND_PSH;
+        if self.protocol == UDP {
+            l4[4..6].copy_from_slice(&((len - (self.l4 - self.l3)) as u16).to_be_bytes());
         }
-        if number != 0 {
-            tcp[13] &= !CWR;
+    }
+
+    /// The headers of one packet of many.
+    fn headers(&self, headers: &[u8], number: usize, offset: usize, body: &[u8], last: bool) -> Vec<u8> {
+        let mut headers = headers.to_vec();
+        let len = headers.len() - self.l3 + body.len();
+        let ip = &mut headers[self.l3..];
+        if ip[0] >> 4 == 4 {
+            let ident = u16::from_be_bytes([ip[4], ip[5]]).wrapping_add(number as u16);
+            ip[4..6].copy_from_slice(&ident.to_be_bytes());
         }
-        tcp[16..18].fill(0);
-        let sum = self.pseudo(tcp.len() + body.len()).add_bytes(tcp).add_bytes(body).finish();
-        tcp[16..18].copy_from_slice(&sum.to_be_bytes());
+        self.set_len(&mut headers, len);
+        if self.protocol == TCP {
+            let tcp = &mut headers[self.l4..];
+            let sequence = u32::from_be_bytes([tcp[4], tcp[5], tcp[6], tcp[7]]).wrapping_add(offset as u32);
+            tcp[4..8].copy_from_slice(&sequence.to_be_bytes());
+            if !last {
+                tcp[13] &= !FIN_AND_PSH;
+            }
+            if number != 0 {
+                tcp[13] &= !CWR;
+            }
+        }
+        let at = self.checksum();
+        headers[at..at + 2].fill(0);
+        let l4 = &headers[self.l4..];
+        let sum = self.pseudo(l4.len() + body.len()).add_bytes(l4).add_bytes(body);
+        let sum = if self.protocol == UDP { sum.finish_udp() } else { sum.finish() };
+        headers[at..at + 2].copy_from_slice(&sum.to_be_bytes());
         headers
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use vtep::wire::{EtherType, ipv4, ipv6};
 
     /// A frame with `body` bytes behind a TCP or UDP header of `l4` bytes.
-    fn frame(v6: bool, protocol: u8, l4: usize, body: usize) -> Vec<u8> {
+    pub fn frame(v6: bool, protocol: u8, l4: usize, body: usize) -> Vec<u8> {
         let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
         let mut header = [0; 40];
         let len = if v6 {
@@ -222,6 +326,35 @@ mod tests {
                 }
                 assert_eq!(payload, frame[found.l4 + l4..]);
             }
+        }
+    }
+
+    #[test]
+    fn what_stands_in_front_is_read_as_written() {
+        let offload =
+            Offload { unfinished: true, size: 1400, cut: Offload::CUT_UDP, headers: 42, start: 34, offset: 6 };
+        assert_eq!(Offload::read(offload.bytes()), offload);
+        assert_eq!(Offload::default().bytes(), [0; Offload::LEN]);
+        // Whatever a header says, nothing outside of the frame is touched.
+        for (start, offset) in [(0, 0), (58, 6), (59, 6), (60, 0), (65_535, 65_535)] {
+            let mut frame = [0xa5; 60];
+            Offload { unfinished: true, start, offset, ..Offload::default() }.finish(&mut frame);
+        }
+    }
+
+    #[test]
+    fn datagrams_are_cut_too() {
+        for v6 in [false, true] {
+            let frame = frame(v6, UDP, 8, 3000);
+            let mut payload = Vec::new();
+            for (headers, part) in packets(&frame, 1000).unwrap() {
+                let datagram = [&headers, &frame[part]].concat();
+                assert!(is_valid(&datagram));
+                let found = Transport::of(&datagram).unwrap();
+                assert_eq!(datagram[found.l4 + 4..found.l4 + 6], 1008_u16.to_be_bytes());
+                payload.extend_from_slice(&datagram[found.l4 + 8..]);
+            }
+            assert_eq!(payload, frame[frame.len() - 3000..]);
         }
     }
 
