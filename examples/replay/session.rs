@@ -4,7 +4,7 @@ use std::io::BufRead;
 
 use vtep::engine::{Cursor, Input, Verdict};
 
-use crate::node::{HEADER_LINES, Journal, Line, Node, Summary, Tables, read_header, read_line};
+use super::node::{HEADER_LINES, Journal, Line, Node, Summary, Tables, read_header, read_line};
 
 /// How a replay ended.
 pub struct Outcome {

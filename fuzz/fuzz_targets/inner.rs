@@ -1,30 +1,3 @@
-//! Any bytes as an inner frame: summary, flow hash and edit agree with one another.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use vtep::wire::{Edit, FrameKind, Inner, flow_hash};
-
-fuzz_target!(|input: (&[u8], FrameKind, Edit, u64)| {
-    let (frame, kind, edit, seed) = input;
-    let mut scratch = [0xa5; Edit::MAX_PREFIX];
-    let Ok(inner) = Inner::parse(kind, frame) else {
-        assert!(edit == Edit::NONE || edit.apply(frame, kind, &mut scratch).is_err());
-        return;
-    };
-    assert!(usize::from(inner.l3()) <= frame.len());
-    assert_eq!(flow_hash(seed, &inner, frame), flow_hash(seed, &inner, frame));
-
-    let edited = edit.apply(frame, kind, &mut scratch).expect("what can be summarised can be edited");
-    assert!(edited.head <= scratch.len() && edited.skip <= frame.len());
-    let whole = [&scratch[..edited.head], &frame[edited.skip..]].concat();
-    if inner.ethertype().is_tag() {
-        return; // A fourth tag was not looked at; it is once another is gone.
-    }
-    let again = Inner::parse(kind, &whole).expect("an edit leaves a frame");
-    if !again.ethertype().is_tag() {
-        assert_eq!(again.ip(), inner.ip());
-    }
-    if kind == FrameKind::Ethernet {
-        assert_eq!((again.dst(), again.src()), (inner.dst(), inner.src()));
-    }
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| vtep_fuzz::inner::run(bytes));

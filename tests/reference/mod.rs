@@ -6,6 +6,7 @@ pub(crate) mod bridge;
 pub(crate) mod command;
 pub(crate) mod ops;
 pub(crate) mod packet;
+pub(crate) mod promises;
 pub(crate) mod rig;
 pub(crate) mod tables;
 pub(crate) mod underlay;

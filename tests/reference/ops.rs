@@ -12,8 +12,8 @@ use vtep::table::{
 };
 use vtep::wire::{Df, Encapsulation, Label, MacAddr, Tos, Ttl, Vni};
 
+use super::super::common::world::build::Checksum;
 use super::packet::{Body, Form, Header, Inner, Tunnelled};
-use crate::common::world::build::Checksum;
 
 /// What happens.
 #[derive(Clone, Debug)]
@@ -35,13 +35,13 @@ pub(crate) struct Scene {
     pub(crate) setup: Vec<Command>,
 }
 
-const OWN: IpAddr = v4(192, 0, 2, 1);
-const OWN6: IpAddr = v6(1);
-const OWN_ELSEWHERE: IpAddr = v4(198, 51, 100, 1);
-const REMOTES: [IpAddr; 5] = [v4(192, 0, 2, 2), v4(192, 0, 2, 3), v4(198, 51, 100, 2), v6(2), v6(3)];
-const GROUPS: [IpAddr; 3] =
+pub(crate) const OWN: IpAddr = v4(192, 0, 2, 1);
+pub(crate) const OWN6: IpAddr = v6(1);
+pub(crate) const OWN_ELSEWHERE: IpAddr = v4(198, 51, 100, 1);
+pub(crate) const REMOTES: [IpAddr; 5] = [v4(192, 0, 2, 2), v4(192, 0, 2, 3), v4(198, 51, 100, 2), v6(2), v6(3)];
+pub(crate) const GROUPS: [IpAddr; 3] =
     [v4(239, 1, 1, 1), v4(239, 1, 1, 2), IpAddr::V6(Ipv6Addr::new(0xff05, 0, 0, 0, 0, 0, 0, 7))];
-const ODD: [IpAddr; 8] = [
+pub(crate) const ODD: [IpAddr; 8] = [
     v4(0, 0, 0, 0),
     v4(0, 1, 2, 3),
     v4(127, 0, 0, 1),
@@ -52,15 +52,15 @@ const ODD: [IpAddr; 8] = [
     v4(240, 0, 0, 1),
 ];
 /// UDP ports, and what the bridges here use them for.
-const UDP_PORTS: [(u16, Encapsulation); 5] = [
+pub(crate) const UDP_PORTS: [(u16, Encapsulation); 5] = [
     (4789, Encapsulation::Vxlan),
     (6081, Encapsulation::Geneve),
     (8472, Encapsulation::Vxlan),
     (4790, Encapsulation::Gpe),
     (6082, Encapsulation::Geneve),
 ];
-const VNIS: [u32; 4] = [0, 5000, 0xff_ffff, 5001];
-const VIDS: [u16; 3] = [5, 6, 0];
+pub(crate) const VNIS: [u32; 4] = [0, 5000, 0xff_ffff, 5001];
+pub(crate) const VIDS: [u16; 3] = [5, 6, 0];
 
 const fn v4(a: u8, b: u8, c: u8, d: u8) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(a, b, c, d))
@@ -70,7 +70,7 @@ const fn v6(last: u16) -> IpAddr {
     IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last))
 }
 
-const fn station(last: u8) -> MacAddr {
+pub(crate) const fn station(last: u8) -> MacAddr {
     MacAddr([2, 0, 0, 0, 0, last])
 }
 
@@ -79,16 +79,17 @@ fn stations() -> BoxedStrategy<MacAddr> {
 }
 
 /// Group addresses, zero, and those that bridges keep to themselves.
+pub(crate) const ODD_MACS: [MacAddr; 6] = [
+    MacAddr::BROADCAST,
+    MacAddr([1, 0, 0x5e, 1, 2, 3]),
+    MacAddr([0x33, 0x33, 0, 0, 0, 1]),
+    MacAddr([1, 0x80, 0xc2, 0, 0, 0xe]),
+    MacAddr([1, 0x80, 0xc2, 0, 0, 0x10]),
+    MacAddr::ZERO,
+];
+
 fn odd_macs() -> BoxedStrategy<MacAddr> {
-    select(vec![
-        MacAddr::BROADCAST,
-        MacAddr([1, 0, 0x5e, 1, 2, 3]),
-        MacAddr([0x33, 0x33, 0, 0, 0, 1]),
-        MacAddr([1, 0x80, 0xc2, 0, 0, 0xe]),
-        MacAddr([1, 0x80, 0xc2, 0, 0, 0x10]),
-        MacAddr::ZERO,
-    ])
-    .boxed()
+    select(ODD_MACS.to_vec()).boxed()
 }
 
 fn inner() -> BoxedStrategy<Inner> {
@@ -345,7 +346,7 @@ pub(crate) fn command(profile: Profile) -> BoxedStrategy<Command> {
 }
 
 /// A configuration that is not refused for its own sake.
-fn sound(config: BridgeConfig) -> BridgeConfig {
+pub(crate) fn sound(config: BridgeConfig) -> BridgeConfig {
     let ageing = match config.ageing {
         Ageing::After(time) if time == Duration::ZERO || time > Ageing::MAX => Ageing::DEFAULT,
         ageing => ageing,

@@ -6,7 +6,7 @@ use vtep::engine::Input;
 use vtep::table::UnderlayId;
 use vtep::wire::{Datagram, Ecn, Encapsulation, MacAddr, UdpChecksum};
 
-use crate::common::world::build::{self, Checksum, Frame, Ip};
+use super::super::common::world::build::{self, Checksum, Frame, Ip};
 
 /// A frame of a station.
 #[derive(Clone, Debug)]

@@ -6,9 +6,9 @@ use vtep::engine::{DropReason, PuntReason, Switches};
 use vtep::table::{Admission, Ageing, EndpointAddress, Owner, UnderlayConfig, UnderlayId, VlanDecap};
 use vtep::wire::{Ecn, Encapsulation};
 
+use super::super::common::world::build::Checksum;
 use super::bridge::{Bridge, Expected, From, Model, Passage, To};
 use super::packet::{Form, Header, Inner, IpState, Tunnelled};
-use crate::common::world::build::Checksum;
 
 impl Model {
     /// The tunnel header expected on a UDP port.
