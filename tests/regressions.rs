@@ -17,8 +17,8 @@ use vtep::engine::{
 };
 use vtep::table::fdb::Owners;
 use vtep::table::{
-    Admission, BridgeId, EndpointConfig, FloodSwitches, Instant, Owner, PortConfig, PortId, UnderlayConfig, UnderlayId,
-    VlanEncap, WhenFull,
+    Admission, Ageing, BridgeConfig, BridgeId, EndpointConfig, FloodSwitches, Instant, Owner, PortConfig, PortId,
+    UnderlayConfig, UnderlayId, VlanEncap, WhenFull,
 };
 use vtep::wire::{Depth, Encapsulation, Label, MacAddr, Ttl, Vni};
 
@@ -547,4 +547,25 @@ fn no_two_packets_to_one_address_share_an_identification() {
         idents.dedup();
         assert_eq!((count, idents.len()), (30, 30), "{profile:?}");
     }
+}
+
+/// A bridge that the VNI map had no room for left its ageing time and its limit in the forwarding database.
+#[test]
+fn a_bridge_that_is_refused_leaves_nothing_behind() {
+    let mut storage = Box::new(Storage::<16, 8, 1, 1, 1, 1>::new());
+    let mut memory = storage.memory();
+    memory.vnis = core::mem::take(&mut memory.vnis).get_mut(..1).unwrap();
+    let mut engine = Engine::new(memory, &Config::new(Profile::Rfc, [1, 2]));
+    let mut add = |id: u16, ageing| {
+        let config = BridgeConfig {
+            ageing,
+            max_macs: Some(u32::from(id)),
+            ..BridgeConfig::new(Encapsulation::Vxlan, Vni::new(u32::from(id)).unwrap())
+        };
+        let done = engine.command(Instant::ZERO, &Command::AddBridge { id: BridgeId(id), config });
+        (done, engine.digest())
+    };
+    let digest = (0..4).map(|id| add(id, Ageing::DEFAULT)).map(|(done, digest)| done.map(|_| digest)).last().unwrap();
+    assert_eq!(add(4, Ageing::After(Ageing::MAX)), (Err(CommandError::VnisFull), digest.unwrap()));
+    assert_eq!(engine.table().bridge_counts(BridgeId(4)).unwrap().limit, None);
 }

@@ -98,10 +98,12 @@ impl Engine<'_> {
         }
         let generation = record.generation.wrapping_add(1);
         let udp_ports = self.check_bridge(config, None)?;
-        self.set_fdb_bridge(id, config)?;
+        // The FDB comes last: it cannot take an ageing time back.
+        self.fdb.bridge_counts(id).ok_or(CommandError::OutOfRange)?;
         if !self.vnis.insert(config.encapsulation, config.udp_port, config.vni, id) {
             return Err(CommandError::VnisFull);
         }
+        self.set_fdb_bridge(id, config)?;
         self.udp_ports = udp_ports;
         if let Some(record) = self.bridges.get_mut(usize::from(id.0)) {
             *record = Bridge { config: Slot::Taken(*config), generation, ..Bridge::EMPTY };
