@@ -88,7 +88,7 @@ pub fn parse(line: &str) -> Result<Request, String> {
         match option {
             "-j" | "--json" | "-json" => json = true,
             "-s" | "--stats" | "-statistics" | "-stats" => stats = true,
-            _ => return Err(format!("unknown option {option}: there are --json and -s")),
+            _ => return Err(format!("unknown option {}: there are --json and -s", printable(option))),
         }
     }
     let what = match &words[..] {
@@ -265,6 +265,7 @@ mod tests {
             ("", "write fdb show"),
             ("\u{1}\u{2}", "\\u{1}\\u{2}"),
             ("fdb show --frob", "unknown option --frob"),
+            ("fdb show --\u{1b}[2J", "unknown option --\\u{1b}[2J:"),
             ("fdb fly", "show|add|append"),
             ("fdb add", "which MAC"),
             ("fdb add 02:00:00:00:00 dst 10.0.0.2", "is no MAC"),
