@@ -1,5 +1,6 @@
 //! One captured frame, taken apart: the JSON shape, and the walk from tunnel to tunnel.
 
+use std::mem;
 use std::net::IpAddr;
 use std::ops::Range;
 
@@ -8,7 +9,7 @@ use vtep::wire::geneve::Options;
 use vtep::wire::outer::{self, Checks, Checksums, Outer, Tunnel, TunnelPorts};
 use vtep::wire::{Encapsulation, EtherType, Layer, Reason, TunnelFlags, WireError, ethernet, ipv4, ipv6, udp, vlan};
 
-use crate::link::{self, Payload};
+use super::link::{self, Payload};
 
 /// Tunnels in tunnels that are followed; a frame may nest deeper, but then it is no longer looked into.
 const MAX_TUNNELS: usize = 8;
@@ -92,24 +93,36 @@ impl Fault {
 
 /// How frames are taken apart.
 pub struct Dissector {
-    pub ports: TunnelPorts,
-    pub verify: bool,
+    ports: TunnelPorts,
+    verify: bool,
+    /// Room for snapped frames: zeros between two of them, so that a short one costs no more than its bytes.
+    padded: Vec<u8>,
 }
 
 impl Dissector {
+    pub fn new(ports: TunnelPorts, verify: bool) -> Self {
+        Self { ports, verify, padded: Vec::new() }
+    }
+
     /// Takes a frame apart, of which `orig_len` bytes were on the wire.
-    pub fn dissect(&self, link_type: u32, captured: &[u8], orig_len: u32) -> Report {
+    pub fn dissect(&mut self, link_type: u32, captured: &[u8], orig_len: u32) -> Report {
         // Lengths of a snapped frame are judged against the length that it had on the wire, so it is given
         // that length; what follows from bytes that were not captured is left out again.
         let orig_len = (orig_len as usize).min(captured.len() + (1 << 20));
-        let mut padded = Vec::new();
-        let bytes = if orig_len > captured.len() {
-            padded.extend_from_slice(captured);
-            padded.resize(orig_len, 0);
-            &padded[..]
-        } else {
-            captured
-        };
+        if orig_len <= captured.len() {
+            return self.walk(link_type, captured, captured);
+        }
+        let mut padded = mem::take(&mut self.padded);
+        padded.resize(padded.len().max(orig_len), 0);
+        padded[..captured.len()].copy_from_slice(captured);
+        let report = self.walk(link_type, captured, &padded[..orig_len]);
+        padded[..captured.len()].fill(0);
+        self.padded = padded;
+        report
+    }
+
+    /// `bytes` are what was captured and perhaps more.
+    fn walk(&self, link_type: u32, captured: &[u8], bytes: &[u8]) -> Report {
         let mut walk = Walk { dissector: self, bytes, captured: captured.len(), report: Report::default() };
         match link::payload(link_type, captured) {
             Ok(Some((payload, at))) => walk.run(payload, at),

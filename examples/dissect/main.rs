@@ -83,7 +83,7 @@ fn run(arguments: Arguments) -> io::Result<bool> {
         })?;
     }
     let mut program = Program {
-        dissector: Dissector { ports, verify: arguments.verify },
+        dissector: Dissector::new(ports, arguments.verify),
         output: BufWriter::new(io::stdout().lock()),
         decap: arguments.decap.map(|path| Decap::create(&path, &arguments.files)).transpose()?,
         name_files: arguments.files.len() > 1,
