@@ -28,7 +28,7 @@ enum Action<'a> {
 struct Log<'a> {
     profile: Profile,
     /// Of each kind of memory so much, modulo its most; nothing where there are none.
-    sizes: Option<[u8; 16]>,
+    sizes: Option<[u8; 18]>,
     /// Whether there is a network to begin with.
     network: bool,
     actions: Vec<Action<'a>>,

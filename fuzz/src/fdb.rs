@@ -103,7 +103,7 @@ impl Draw<'_> {
 
     fn policy(&mut self) -> LearnPolicy {
         let yields = [Yield::Never, Yield::Never, Yield::Move, Yield::TakeOver];
-        LearnPolicy { statics: self.one(&yields), controlled: self.one(&yields) }
+        LearnPolicy { statics: self.one(&yields), controlled: self.one(&yields), hold: self.chance(5) }
     }
 
     fn filter(&mut self) -> Filter {
