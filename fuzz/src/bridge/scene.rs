@@ -8,7 +8,7 @@ use vtep::table::{
     Admission, Ageing, BridgeConfig, BridgeId, Duration, EndpointAddress, EndpointConfig, FloodSwitches, Owner,
     PortConfig, PortId, UnderlayConfig, UnderlayId, UnderlayLink, VlanDecap, VlanEncap,
 };
-use vtep::wire::{Df, Encapsulation, MacAddr, Tos, Ttl, Vni};
+use vtep::wire::{Df, Encapsulation, Label, MacAddr, Tos, Ttl, Vni};
 
 use super::super::draw::Draw;
 use super::super::reference::Scene;
@@ -63,6 +63,7 @@ impl Draw<'_> {
                 place: self.place(),
                 owner: self.owner(),
                 sticky: self.chance(5),
+                label: Label::NONE,
             },
             20..=21 => Command::FdbReplace {
                 bridge: self.any_bridge(),
@@ -70,6 +71,7 @@ impl Draw<'_> {
                 place: self.place(),
                 owner: self.owner(),
                 sticky: self.chance(5),
+                label: Label::NONE,
             },
             22..=24 => {
                 let mac = if self.chance(6) { self.any_mac() } else { self.one(&ODD_MACS) };
@@ -80,7 +82,12 @@ impl Draw<'_> {
                 mac: self.any_mac(),
                 remote: self.chance(3).then(|| self.remote()),
             },
-            27..=28 => Command::Learn { bridge: self.any_bridge(), mac: self.any_mac(), place: self.place() },
+            27..=28 => Command::Learn {
+                bridge: self.any_bridge(),
+                mac: self.any_mac(),
+                place: self.place(),
+                label: Label::NONE,
+            },
             29..=30 => Command::Flush(Flush {
                 bridge: self.chance(2).then(|| self.any_bridge()),
                 place: self.chance(2).then(|| self.place()),
