@@ -8,6 +8,8 @@ use vtep::engine::Profile;
 use vtep::table::{Ageing, Duration};
 use vtep::wire::{Df, Encapsulation, Tos, Ttl, Vni};
 
+use super::guard::GuardArgs;
+
 /// A userspace VTEP between TAP devices and the tunnels of other hosts.
 ///
 /// It speaks `ip link`'s words for VXLAN devices. `vtepd ctl --ctl PATH fdb show` and so on speak those of `bridge fdb`.
@@ -113,6 +115,8 @@ pub struct DaemonArgs {
     /// Most MACs learned in one VNI
     #[arg(long, value_name = "N", value_parser = maxaddress)]
     pub maxaddress: Option<u32>,
+    #[command(flatten)]
+    pub guard: GuardArgs,
     /// Whom to follow where the RFCs and the Linux kernel differ
     #[arg(long, default_value = "rfc")]
     pub profile: ProfileArg,
@@ -264,8 +268,9 @@ mod tests {
         let cli = parse(
             "--type geneve --id 5000 --local 10.0.0.1 --tap tap0 --remote 10.0.0.2 --remote 10.0.0.3 --group 239.1.1.1 \
              --underlay eth0 --dstport 8472 --srcport 40000 50000 --ageing never --nolearning --ttl inherit --tos 0x10 \
-             --df inherit --l2miss --gbp --noudpcsum --udp6zerocsumrx --maxaddress 5 --profile linux --known-only \
-             --mtu 1400 --ctl /run/v --pcap x.pcap --record r.txt --json",
+             --df inherit --l2miss --gbp --noudpcsum --udp6zerocsumrx --maxaddress 5 --port-maxaddress 4 \
+             --endpoint-maxaddress 3 --storm-control 100/200 --dup-addr-detection 5/180 --dup-addr-freeze permanent \
+             --profile linux --known-only --mtu 1400 --ctl /run/v --pcap x.pcap --record r.txt --json",
         )
         .map(|cli| cli.daemon)
         .unwrap();

@@ -29,6 +29,8 @@ mod ctl;
 #[cfg(target_os = "linux")]
 mod daemon;
 #[cfg(target_os = "linux")]
+mod guard;
+#[cfg(target_os = "linux")]
 #[allow(dead_code, unused_imports, reason = "examples/replay reads what this writes")]
 mod node;
 #[cfg(target_os = "linux")]

@@ -212,6 +212,8 @@ impl News {
             Event::Evicted { bridge, mac, place } => ("evicted", *bridge, *mac, Some(place), None),
             Event::TableFull { bridge, mac, place } => ("table-full", *bridge, *mac, Some(place), None),
             Event::Miss { bridge, mac } => ("miss", *bridge, *mac, None, None),
+            Event::Duplicate { bridge, mac, place, other } => ("duplicate", *bridge, *mac, Some(place), Some(other)),
+            Event::DuplicateCleared { bridge, mac } => ("duplicate-cleared", *bridge, *mac, None, None),
             _ => return None,
         };
         // A miss is nowhere: what is left is the device and, among several, the VNI.

@@ -8,6 +8,7 @@ use vtep::wire::template::max_inner_mtu;
 use vtep::wire::{Encapsulation, PortRange, Vni};
 
 use super::args::DaemonArgs;
+use super::guard::GuardArgs;
 
 /// The one underlay.
 pub const UNDERLAY: UnderlayId = UnderlayId(0);
@@ -31,6 +32,8 @@ pub struct Setup {
     pub source_ports: PortRange,
     /// The TAP devices' MTU, where it was given.
     pub mtu: Option<u16>,
+    /// What protects each bridge.
+    pub guard: GuardArgs,
 }
 
 impl Setup {
@@ -60,6 +63,7 @@ impl Setup {
             interface: args.underlay.clone(),
             source_ports: source_ports(args, profile)?,
             mtu: args.mtu,
+            guard: args.guard.clone(),
         };
         setup.check_remotes()?;
         setup.remotes.dedup();
@@ -69,7 +73,8 @@ impl Setup {
     /// The engine's configuration, with a seed from a random source.
     pub fn config(&self, seed: [u64; 2]) -> Config {
         // A sixteenth of the table a tick: few wake-ups, and none that takes long.
-        Config { source_ports: self.source_ports, sweep: 4_096, ..Config::new(self.profile, seed) }
+        let endpoint_macs = self.guard.endpoint_maxaddress;
+        Config { source_ports: self.source_ports, sweep: 4_096, endpoint_macs, ..Config::new(self.profile, seed) }
     }
 
     /// Everything the engine is told at start but the ports, which follow when the TAP devices are there.
@@ -79,6 +84,7 @@ impl Setup {
             commands.push(Command::AddBridge { id, config: BridgeConfig { vni: *vni, ..self.bridge } });
             let members = self.remotes.iter().chain(&self.group);
             commands.extend(members.map(|a| Command::FloodAdd { bridge: id, remote: Remote::at(*a) }));
+            commands.extend(self.guard.commands(id));
         }
         commands
     }
@@ -92,7 +98,8 @@ impl Setup {
     pub fn port_command(&self, port: PortId) -> Option<Command> {
         let (_, bridge) = self.taps.get(port.index())?;
         let learning = self.bridge.ageing != Ageing::NoLearn;
-        Some(Command::AddPort { id: port, config: PortConfig { learning, ..PortConfig::new(*bridge) } })
+        let max_macs = self.guard.port_maxaddress;
+        Some(Command::AddPort { id: port, config: PortConfig { learning, max_macs, ..PortConfig::new(*bridge) } })
     }
 
     /// The largest MTU of a TAP device whose frames fit the underlay.

@@ -1,0 +1,55 @@
+//! Keys that meet in few buckets, counted in buckets that an insertion looks into.
+
+use vtep::table::cuckoo::{Bucket, Cuckoo, Fate, Full, MAX_VISITS, MAX_VISITS_FULL, SLOTS};
+
+const SEED: [u64; 2] = [0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210];
+const BUCKETS: usize = 64;
+
+/// Keys that the attacker has picked for a table with this key: all of them share both buckets.
+fn colliding(seed: [u64; 2], count: usize) -> Vec<u64> {
+    let mut buckets = vec![Bucket::EMPTY; BUCKETS];
+    let map = Cuckoo::new(&mut buckets, seed);
+    let target = map.hash(1);
+    (1..).filter(|key| map.hash(*key) == target).take(count).collect()
+}
+
+/// Inserts a key, and counts the buckets looked into: two where one has a place, else what was asked about.
+fn visits(map: &mut Cuckoo<'_>, key: u64) -> (usize, Result<Option<(u64, u64)>, Full>) {
+    let mut asked = 0_usize;
+    let hash = map.hash(key);
+    let placed = map.place(key, 7, hash, |_, _| {
+        asked += 1;
+        Fate::Keep
+    });
+    (asked.div_ceil(SLOTS).max(2), placed)
+}
+
+#[test]
+fn with_an_unknown_seed_the_worst_insertion_is_within_four_times_the_median() {
+    let picked = colliding(SEED, BUCKETS * SLOTS / 2);
+    for seed in 0..64 {
+        let mut buckets = vec![Bucket::EMPTY; BUCKETS];
+        let mut map = Cuckoo::new(&mut buckets, [seed, !seed]);
+        // Half the table, picked for another key.
+        let mut costs: Vec<usize> = picked.iter().map(|key| visits(&mut map, *key).0).collect();
+        costs.sort_unstable();
+        let (median, worst) = (costs[costs.len() / 2], *costs.last().unwrap());
+        assert!(worst <= 4 * median, "seed {seed}: {worst} buckets, {median} in the median");
+        assert_eq!(map.len(), BUCKETS * SLOTS / 2, "all have found a place");
+    }
+}
+
+#[test]
+fn with_a_known_seed_two_buckets_fill_and_the_search_is_bounded() {
+    let mut buckets = vec![Bucket::EMPTY; BUCKETS];
+    let mut map = Cuckoo::new(&mut buckets, SEED);
+    for (n, key) in colliding(SEED, 100).into_iter().enumerate() {
+        let (cost, placed) = visits(&mut map, key);
+        assert!(cost <= MAX_VISITS + MAX_VISITS_FULL);
+        assert_eq!(placed, if n < 2 * SLOTS { Ok(None) } else { Err(Full) });
+    }
+    // Nobody else is kept from a place: all other buckets are free.
+    assert_eq!(map.len(), 2 * SLOTS);
+    let others = (1 << 40..).take(BUCKETS * SLOTS / 2);
+    assert!(others.map(|key| visits(&mut map, key).1).all(|placed| placed == Ok(None)));
+}
