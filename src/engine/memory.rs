@@ -159,7 +159,10 @@ impl<
     const MOVES: usize,
 > Storage<BUCKETS, BRIDGES, PORTS, ENDPOINTS, MEMBERS, EVENTS, MOVES>
 {
-    /// Empty tables.
+    /// Bytes of it, for a check at build time; see [`Budget`](super::Budget) for what they are made of.
+    pub const BYTES: usize = size_of::<Self>();
+
+    /// Empty tables; all bits zero.
     #[must_use]
     pub const fn new() -> Self {
         Self {

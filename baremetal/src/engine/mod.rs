@@ -7,7 +7,7 @@ mod input;
 mod profile;
 mod verdict;
 
-use vtep::engine::{Config, Cursor, Engine, Events, LabelMemory, LabelStorage, Memory, Storage, Verdict};
+use vtep::engine::{Budget, Config, Cursor, Engine, Events, LabelMemory, LabelStorage, Memory, Storage, Verdict};
 
 use crate::opaque::{any, bytes, hidden, sink, some, with_buffer};
 use crate::table::{endpoint, fdb, guard, policy};
@@ -18,6 +18,8 @@ pub fn every_call() {
     drop::every_call();
     verdict::every_call();
     sink(Storage::<1, 1, 1, 1, 1, 1>::default());
+    let budget = Budget { macs: any(), bridges: any(), ports: any(), ..Budget::default() };
+    sink((Budget::bytes(&budget), Budget::buckets(any())));
     let mut ring = hidden([None; 4]);
     let events = hidden(Events::new(some(&mut ring)));
     sink((Events::len(&events), Events::is_empty(&events), Events::lost(&events)));
@@ -94,11 +96,7 @@ fn carry_out(engine: &Engine<'_>, verdict: &Verdict) {
     with_buffer(|out| sink(Engine::rewrite_into(engine, verdict, any(), bytes(), out)));
     with_buffer(|head| sink(Engine::rewrite_head(engine, verdict, any(), bytes(), head)));
     sink(Engine::sent(engine, verdict));
-    sink(Engine::explain(engine, any(), &any()));
     if let Verdict::Flood(flood) = verdict {
-        for copy in Engine::explain_copies(engine, flood) {
-            sink(copy);
-        }
         let mut cursor = hidden(Cursor::new());
         while let Some(copy) = Engine::next_copy(engine, flood, &mut cursor) {
             sink(copy);

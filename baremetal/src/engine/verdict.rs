@@ -54,9 +54,7 @@ impl Any for OuterFields {
             ttl: any(),
             df: any(),
             flags: any(),
-            label: any(),
-            options: any(),
-            dscp: any(),
+            policy: any(),
             protocol: any(),
         }
     }
