@@ -3,7 +3,6 @@
 use core::net::IpAddr;
 
 use super::apply_fdb::Told;
-use super::labelled::is_labelled;
 use super::state::raise_removed;
 use super::{Command, CommandError, Done, Engine};
 use crate::table::fdb::Filter;
@@ -107,8 +106,7 @@ impl Engine<'_> {
         self.set_fdb_bridge(id, config)?;
         self.udp_ports = udp_ports;
         if let Some(record) = self.bridges.get_mut(usize::from(id.0)) {
-            let labelled = is_labelled(config);
-            *record = Bridge { config: Slot::Taken(*config), generation, labelled, ..Bridge::EMPTY };
+            *record = Bridge { config: Slot::Taken(*config), generation, ..Bridge::EMPTY };
         }
         self.reset_guard(id);
         self.refresh_pass();
@@ -134,7 +132,6 @@ impl Engine<'_> {
         self.udp_ports = udp_ports;
         if let Some(record) = self.bridges.get_mut(usize::from(id.0)) {
             record.config = Slot::Taken(*config);
-            record.labelled = is_labelled(config);
         }
         self.refresh_pass();
         Ok(Done::Ok)

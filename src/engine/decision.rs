@@ -1,9 +1,7 @@
 //! What a step has decided, before it is carried out.
 
-use super::labelled::Judged;
 use super::{DropReason, Verdict};
-use crate::table::{Bridge, BridgeConfig, BridgeId, EndpointId, PortId};
-use crate::wire::Label;
+use crate::table::{Bridge, BridgeConfig, BridgeId, EndpointId, Meta, PortId};
 
 /// A bridge, looked up once for a packet.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +28,7 @@ pub(super) enum Source {
 pub(super) struct Learn {
     pub(super) source: Source,
     /// What goes into the entry beside the place.
-    pub(super) label: Label,
+    pub(super) meta: Meta,
 }
 
 /// What comes of a packet besides its verdict, still without effect.
@@ -41,15 +39,11 @@ pub(super) struct Decision {
     pub(super) learn: Option<Learn>,
     /// The destination was looked for in vain, and that is to be reported.
     pub(super) miss: bool,
-    /// What the bridge's policy says of the frame, where it has one and says something.
-    pub(super) judged: Option<Judged>,
-    /// The frame's label.
-    pub(super) label: Label,
 }
 
 impl Decision {
     /// Before anything is known.
-    pub(super) const NONE: Self = Self { code: 0, learn: None, miss: false, judged: None, label: Label::NONE };
+    pub(super) const NONE: Self = Self { code: 0, learn: None, miss: false };
 
     /// With the packet dropped.
     #[inline(always)]
