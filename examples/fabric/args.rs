@@ -52,6 +52,12 @@ pub struct ChaosArguments {
     /// Play the scenario that this seed makes
     #[arg(long, value_name = "SEED", conflicts_with_all = ["seeds", "replay"])]
     pub chaos: Option<u64>,
+    /// What the seed decides about
+    #[arg(long, value_enum, default_value_t)]
+    pub scenario: Kind,
+    /// VTEPs of the large scenario, and MACs behind each
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(20..=2000))]
+    pub size: u16,
     /// Play one seed after another, the last one included
     #[arg(long, value_name = "FROM..TO", value_parser = seeds, conflicts_with = "replay")]
     pub seeds: Option<RangeInclusive<u64>>,
@@ -64,6 +70,15 @@ pub struct ChaosArguments {
     /// Break that promise behind the simulator's back, which must notice and fail
     #[arg(long, value_name = "PROMISE", value_parser = promise)]
     pub sabotage: Option<Promise>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// A few VTEPs and a thousand or more mishaps
+    #[default]
+    Standard,
+    /// A thousand VTEPs with a thousand MACs each
+    Large,
 }
 
 fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {

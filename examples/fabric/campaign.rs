@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use crate::args::Arguments;
+use crate::args::{Arguments, Kind};
 use crate::capture;
 use crate::chaos::{self, Failure, Options, Outcome, Sabotage, Scenario, Tally};
 
@@ -17,6 +17,9 @@ pub fn play(args: &Arguments) -> ExitCode {
     let options = Options { sabotage: asked.sabotage.map(Sabotage::of), capture: asked.seeds.is_none() };
     if let Some(seeds) = &asked.seeds {
         return many(args, seeds.clone(), &options);
+    }
+    if asked.scenario == Kind::Large {
+        return large(asked.chaos.unwrap_or(args.seed), usize::from(asked.size));
     }
     let scenario = match (&asked.replay, asked.chaos) {
         (Some(path), _) => read(path),
@@ -96,6 +99,46 @@ fn many(args: &Arguments, seeds: RangeInclusive<u64>, options: &Options) -> Exit
     tell(&sum);
     println!("{took:.1} s, {:.2} ms a seed; trace {trace:016x}", took * 1000.0 / f64::from(count.max(1)));
     ExitCode::SUCCESS
+}
+
+/// The large scenario, and what it costs.
+fn large(seed: u64, size: usize) -> ExitCode {
+    let scenario = chaos::large::scenario(seed, size);
+    let tables = chaos::table_bytes(&scenario);
+    println!(
+        "seed {seed}: {size} VTEPs, {} tenants, {} hosts; tables of {} MiB, {} KiB a VTEP",
+        scenario.shape.tenants.len(),
+        scenario.shape.hosts.len(),
+        tables >> 20,
+        tables / size / 1024
+    );
+    for (name, bytes) in chaos::table_parts(&scenario) {
+        println!("{bytes:>12} bytes a VTEP for {name}");
+    }
+    let start = Instant::now();
+    let mut tell = |phase: &chaos::large::Phase| {
+        println!("\n{}: {:.1} s {}", phase.name, phase.seconds, phase.note);
+        phase.tally.rows().iter().filter(|(_, n)| *n > 0).for_each(|(name, n)| println!("{n:>12} {name}"));
+    };
+    match chaos::run_large(&scenario, &mut tell) {
+        Ok(outcome) => {
+            println!("\nall promises held; {:.1} s; trace {:016x}", start.elapsed().as_secs_f64(), outcome.hash);
+            println!("largest resident set: {}", resident().unwrap_or_else(|| "unknown".into()));
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            eprintln!("FAILED: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The most memory this process has had, where the system tells.
+fn resident() -> Option<String> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().split(' ').next()?.parse().ok()?;
+    Some(format!("{} MiB", kib >> 10))
 }
 
 fn failed(args: &Arguments, scenario: &Scenario, failure: &Failure, options: &Options) -> ExitCode {

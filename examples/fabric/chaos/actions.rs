@@ -56,8 +56,8 @@ impl World<'_> {
         node.must(self.now, &command)?;
         let (list, limit) = (Vec::new(), config.max_macs);
         node.books.bridges[id] = Some(BridgeBook { tenant, list, packets: 0, limit, allowed: 0 });
-        let missing = |host: &super::world::Host| host.port.is_none() && (host.vtep, host.tenant) == (vtep, tenant);
-        let hosts: Vec<usize> = (0..self.hosts.len()).filter(|host| missing(&self.hosts[*host])).collect();
+        let missing = |host: &&usize| self.hosts[**host].port.is_none() && self.hosts[**host].tenant == tenant;
+        let hosts: Vec<usize> = self.residents[vtep].iter().filter(missing).copied().collect();
         hosts.into_iter().try_for_each(|host| self.plug(host))
     }
 
@@ -104,6 +104,13 @@ impl World<'_> {
         Ok(())
     }
 
+    /// A host that is not plugged in is at another VTEP from now on.
+    pub fn move_to(&mut self, host: usize, vtep: usize) {
+        self.residents[self.hosts[host].vtep].remove(&host);
+        self.residents[vtep].insert(host);
+        self.hosts[host].vtep = vtep;
+    }
+
     /// A host is pulled out; its port goes too if `clean` and nobody else is behind it.
     pub fn unplug(&mut self, host: usize, clean: bool) -> Held {
         let Some(id) = self.hosts[host].port.take() else { return Ok(()) };
@@ -126,8 +133,8 @@ impl World<'_> {
         for waiting in self.nodes[vtep].held.take().into_iter().flatten() {
             self.close(waiting.frame)?;
         }
-        for host in self.hosts.iter_mut().filter(|host| host.vtep == vtep) {
-            host.port = None;
+        for host in &self.residents[vtep] {
+            self.hosts[*host].port = None;
         }
         self.nodes[vtep].restart(self.now, place, &self.wires)?;
         self.note_addresses();
@@ -156,8 +163,7 @@ impl World<'_> {
         if shape.multicast {
             return vec![self.wires.group(tenant)];
         }
-        let count = if shape.vteps.is_empty() { self.nodes.len() } else { shape.vteps.len() };
-        let members = (0..count).map(|at| shape.vteps.get(at).map_or(at, |vtep| usize::from(*vtep)));
+        let members = self.wires.vteps(tenant, self.nodes.len());
         members.filter(|member| *member != vtep).map(|member| self.nodes[member].books.address).collect()
     }
 

@@ -49,7 +49,7 @@ impl World<'_> {
             What::Move { host, vtep, clean, announce } => {
                 let host = self.host(host);
                 self.unplug(host, clean)?;
-                self.hosts[host].vtep = self.vtep(vtep);
+                self.move_to(host, self.vtep(vtep));
                 self.plug(host)?;
                 if announce { self.announce(host) } else { Ok(()) }
             }

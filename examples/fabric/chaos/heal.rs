@@ -5,7 +5,7 @@ use vtep::table::{BridgeId, Owner};
 
 use super::sabotage;
 use super::scenario::{Flush, Micros, Spot, Weather};
-use super::violation::{Held, Promise};
+use super::violation::{Held, Promise, Violation};
 use super::world::World;
 
 /// Happenings in which everything under way must come to rest.
@@ -42,7 +42,7 @@ impl World<'_> {
         }
         sabotage::after_announcing(self)?;
         (0..self.nodes.len()).try_for_each(|vtep| self.check_learned(vtep, known[vtep]))?;
-        self.converse(&known)
+        self.hold_conversations(&known)
     }
 
     /// Lets everything happen that has been caused.
@@ -129,6 +129,14 @@ impl World<'_> {
         slots >= 128 && (live + here) * 2 <= slots && endpoints.len() + self.nodes.len() <= endpoints.capacity()
     }
 
+    /// Whether a VTEP knows where a host is; `None` if it does not know it at all.
+    pub fn knows(&self, vtep: usize, host: usize) -> Option<bool> {
+        let node = &self.nodes[vtep];
+        let bridge = node.books.bridge_of(self.hosts[host].tenant)?;
+        let entry = node.engine.lookup(BridgeId(bridge), self.hosts[host].mac)?;
+        Some(node.engine.place(entry.destination()) == self.home(vtep, host))
+    }
+
     /// A VTEP knows where every host is that has spoken.
     fn check_learned(&mut self, vtep: usize, certain: bool) -> Held {
         for host in 0..self.hosts.len() {
@@ -152,34 +160,37 @@ impl World<'_> {
     }
 
     /// Some hosts talk to some others: each frame arrives once, and nowhere else where everybody is known.
-    fn converse(&mut self, known: &[bool]) -> Held {
+    fn hold_conversations(&mut self, known: &[bool]) -> Held {
         let mut random = self.net.draw();
         for _ in 0..CONVERSATIONS.min(self.hosts.len() * 2) {
             let (from, to) = (random.index(self.hosts.len()), random.index(self.hosts.len()));
-            let (a, b) = (&self.hosts[from], &self.hosts[to]);
-            let (Some(port), Some(_)) = (b.port, a.port) else { continue };
-            if a.tenant != b.tenant || (a.vtep, a.port) == (b.vtep, b.port) {
-                continue;
-            }
-            let (at_a, at_b) = (a.vtep, b.vtep);
-            let certain = known[at_a] && known[at_b];
-            let frame = self.next_frame();
-            self.watched = Some(frame);
-            self.tell(from, to)?;
-            self.rest()?;
-            self.watched = None;
-            let record = self.frames.remove(&frame);
-            let (delivered, sent) = record.map(|record| (record.delivered, record.sent)).unwrap_or_default();
-            let instance = self.nodes[at_b].books.port(port).map_or(0, |port| port.instance);
-            let hits = delivered.iter().filter(|other| **other == (at_b, instance)).count();
-            let alone = delivered.len() == 1 && sent.len() <= 1;
-            Promise::Learned.that(hits == 1 && (alone || !certain), || {
-                format!(
-                    "host {from} at VTEP {at_a} to host {to} at VTEP {at_b}: sent to {sent:?}, handed to {delivered:?}"
-                )
-            })?;
+            let certain = known[self.hosts[from].vtep] && known[self.hosts[to].vtep];
+            self.converse(from, to, certain)?;
         }
         Ok(())
+    }
+
+    /// One host talks to another, if it can; where everybody is known for `certain`, in one underlay packet at most.
+    pub fn converse(&mut self, from: usize, to: usize, certain: bool) -> Result<bool, Violation> {
+        let (a, b) = (&self.hosts[from], &self.hosts[to]);
+        let (Some(port), Some(_)) = (b.port, a.port) else { return Ok(false) };
+        if a.tenant != b.tenant || (a.vtep, a.port) == (b.vtep, b.port) {
+            return Ok(false);
+        }
+        let (at_a, at_b, frame) = (a.vtep, b.vtep, self.next_frame());
+        self.watched = Some(frame);
+        self.tell(from, to)?;
+        self.rest()?;
+        self.watched = None;
+        let record = self.frames.remove(&frame);
+        let (delivered, sent) = record.map(|record| (record.delivered, record.sent)).unwrap_or_default();
+        let instance = self.nodes[at_b].books.port(port).map_or(0, |port| port.instance);
+        let hits = delivered.iter().filter(|other| **other == (at_b, instance)).count();
+        let alone = delivered.len() == 1 && sent.len() <= 1;
+        Promise::Learned.that(hits == 1 && (alone || !certain), || {
+            format!("host {from} at VTEP {at_a} to {to} at VTEP {at_b}: sent to {sent:?}, handed to {delivered:?}")
+        })?;
+        Ok(true)
     }
 
     /// Time passes in which all that is dynamic ages, and everybody ticks.

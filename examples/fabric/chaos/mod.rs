@@ -12,6 +12,7 @@ mod forge;
 mod frame;
 mod generate;
 mod heal;
+pub mod large;
 mod network;
 mod node;
 mod packet;
@@ -97,9 +98,28 @@ fn play(scenario: &Scenario, world: &mut World<'_>) -> Result<Outcome, Failure> 
     Ok(Outcome { hash: world.trace.hash(), tally: world.tally, took: world.now })
 }
 
+/// Plays the large scenario of so many VTEPs; `tell` is told of each phase.
+///
+/// # Errors
+/// The promise that was broken.
+pub fn run_large(scenario: &Scenario, tell: &mut dyn FnMut(&large::Phase)) -> Result<Outcome, Failure> {
+    // A second life for those that restart.
+    let mut arena: Vec<Vec<Tables>> = Vec::new();
+    arena.resize_with(scenario.shape.vteps.len(), || vec![Tables::default(), Tables::default()]);
+    let broken = |violation, at| Failure { violation, event: None, at };
+    let mut world = World::new(scenario, &mut arena).map_err(|violation| broken(violation, 0))?;
+    large::play(&mut world, tell).map_err(|violation| broken(violation, world.now))?;
+    Ok(Outcome { hash: world.trace.hash(), tally: world.tally, took: world.now })
+}
+
 /// Bytes of all VTEPs' tables.
 pub fn table_bytes(scenario: &Scenario) -> usize {
     world::sizes(scenario).iter().map(tables::Sizes::bytes).sum()
+}
+
+/// Bytes of the first VTEP's tables, by what they are for.
+pub fn table_parts(scenario: &Scenario) -> Vec<(&'static str, usize)> {
+    world::sizes(scenario).first().map(|sizes| sizes.parts().to_vec()).unwrap_or_default()
 }
 
 /// Memory for each life of each VTEP; not yet allocated.

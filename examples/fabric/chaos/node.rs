@@ -106,8 +106,10 @@ impl<'a> Node<'a> {
         // Another boot, another key.
         self.seed = self.seed.wrapping_add(0x1_0000);
         self.engine = engine(&self.shape, self.seed, &self.sizes, &mut self.memory)?;
-        let Books { bridges, ports, data_moves_control, .. } = &self.books;
-        self.books = Books::new(wires.address(place), bridges.len(), ports.len(), *data_moves_control);
+        let Books { bridges, ports, tracks, data_moves_control, .. } = &self.books;
+        let mut fresh = Books::new(wires.address(place), bridges.len(), ports.len(), *data_moves_control);
+        fresh.tracks = *tracks;
+        self.books = fresh;
         (self.running, self.place, self.held) = (true, place, None);
         self.configured.clear();
         self.set_underlay(now, wires.address(place), wires)
@@ -132,7 +134,11 @@ impl<'a> Node<'a> {
     }
 
     fn underlay(&self, address: IpAddr, wires: &Wires) -> UnderlayConfig {
-        let link = UnderlayLink { mac: MacAddr([2, 0, 0, 1, 0, self.number as u8]), vlan: None, gateway: Some(ROUTER) };
+        let link = UnderlayLink {
+            mac: MacAddr([2, 0, 0, 1, (self.number >> 8) as u8, self.number as u8]),
+            vlan: None,
+            gateway: Some(ROUTER),
+        };
         UnderlayConfig {
             link: Some(link),
             mtu: wires.mtu,

@@ -18,6 +18,11 @@ pub struct Sizes {
 impl Sizes {
     /// Bytes of all tables together.
     pub fn bytes(&self) -> usize {
+        self.parts().iter().map(|(_, bytes)| bytes).sum()
+    }
+
+    /// Bytes by what they are for.
+    pub const fn parts(&self) -> [(&'static str, usize); 6] {
         let Self { buckets, bridges, ports, endpoints, members, events } = *self;
         let each_bridge = size_of::<Bridge>()
             + size_of::<BridgeRecord>()
@@ -27,14 +32,16 @@ impl Sizes {
             + size_of::<Group>()
             + size_of::<DestinationRecord>();
         let each_endpoint = size_of::<EndpointSlot>() + size_of::<DestinationRecord>() + size_of::<Bucket>();
-        buckets * size_of::<Bucket>()
-            + bridges * each_bridge
-            + ports * (size_of::<Port>() + size_of::<DestinationRecord>())
-            + endpoints * each_endpoint
-            + members * (size_of::<Member>() + size_of::<Bucket>())
-            + events * size_of::<Option<Event>>()
-            + 2 * size_of::<UnderlaySlot>()
-            + size_of::<Counters>()
+        let each_port = size_of::<Port>() + size_of::<DestinationRecord>();
+        let rest = 2 * size_of::<UnderlaySlot>() + size_of::<Counters>();
+        [
+            ("MACs", buckets * size_of::<Bucket>()),
+            ("bridges", bridges * each_bridge),
+            ("ports", ports * each_port),
+            ("endpoints", endpoints * each_endpoint),
+            ("flood lists", members * (size_of::<Member>() + size_of::<Bucket>())),
+            ("events, underlays and counters", events * size_of::<Option<Event>>() + rest),
+        ]
     }
 }
 

@@ -1,6 +1,7 @@
 //! What everybody agrees on: addresses, VNIs, groups.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::collections::BTreeMap;
 
 use vtep::engine::Profile;
 use vtep::table::{Admission, Ageing, BridgeConfig, Duration};
@@ -16,6 +17,7 @@ pub struct Wires {
     pub zero_checksum: bool,
     ipv6: bool,
     shared_group: bool,
+    by_header: BTreeMap<(bool, u32), usize>,
 }
 
 /// A row of addresses that are nobody's.
@@ -30,6 +32,7 @@ impl Wires {
             zero_checksum: *zero_checksum,
             ipv6: *ipv6,
             shared_group: *shared_group,
+            by_header: tenants.iter().zip(0..).map(|(tenant, at)| ((tenant.geneve, tenant.vni), at)).collect(),
         }
     }
 
@@ -51,13 +54,20 @@ impl Wires {
         }
     }
 
+    /// The VTEPs that have a tenant, of so many.
+    pub fn vteps(&self, tenant: usize, all: usize) -> impl Iterator<Item = usize> + '_ {
+        let some = &self.tenants[tenant].vteps;
+        let count = if some.is_empty() { all } else { some.len() };
+        (0..count).map(|at| some.get(at).map_or(at, |vtep| usize::from(*vtep)))
+    }
+
     pub fn encapsulation(&self, tenant: usize) -> Encapsulation {
         if self.tenants[tenant].geneve { Encapsulation::Geneve } else { Encapsulation::Vxlan }
     }
 
     /// Whose packet it is, by its tunnel header.
     pub fn tenant_of(&self, packet: &Packet) -> Option<usize> {
-        self.tenants.iter().position(|tenant| (tenant.geneve, tenant.vni) == (packet.geneve, packet.vni))
+        self.by_header.get(&(packet.geneve, packet.vni)).copied()
     }
 
     pub fn bridge_config(&self, profile: Profile, tenant: usize) -> BridgeConfig {

@@ -1,7 +1,7 @@
 //! The world: VTEPs, hosts, what is between them, and time.
 
 use core::net::IpAddr;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use vtep::engine::{Cursor, Input, RewriteError, Verdict, VerdictKind};
 use vtep::table::PortId;
@@ -23,6 +23,8 @@ use super::wires::Wires;
 const THINK: Micros = 15;
 /// Between two looks at whether a VTEP wants to tick.
 const TICK: Micros = 2000;
+/// With more VTEPs than this, only those of a tenant are looked at for who has joined its group.
+const MANY: usize = 64;
 /// Room for any packet.
 const ROOM: usize = 2048;
 /// Verdicts that may wait at one VTEP.
@@ -34,6 +36,8 @@ pub struct World<'a> {
     pub wires: Wires,
     pub nodes: Vec<Node<'a>>,
     pub hosts: Vec<Host>,
+    /// The hosts at each VTEP, plugged in or not.
+    pub residents: Vec<BTreeSet<usize>>,
     pub net: Network,
     pub trace: Trace,
     pub tally: Tally,
@@ -101,6 +105,24 @@ impl Tally {
         ]
     }
 
+    /// What has come since.
+    pub fn since(&self, before: &Self) -> Self {
+        Self {
+            frames: self.frames - before.frames,
+            steps: self.steps - before.steps,
+            underlay: self.underlay - before.underlay,
+            arrivals: self.arrivals - before.arrivals,
+            damaged: self.damaged - before.damaged,
+            delivered: self.delivered - before.delivered,
+            flooded: self.flooded - before.flooded,
+            dropped: self.dropped - before.dropped,
+            commands: self.commands - before.commands,
+            healings: self.healings - before.healings,
+            stale: self.stale - before.stale,
+            events_lost: self.events_lost - before.events_lost,
+        }
+    }
+
     pub fn add(&mut self, other: &Self) {
         let Self { frames, steps, underlay, arrivals, damaged, delivered, flooded, dropped, .. } = other;
         self.frames += frames;
@@ -136,13 +158,18 @@ impl<'a> World<'a> {
             tag: host.tag,
             shares: host.shares,
         });
-        let hosts = hosts.collect();
+        let hosts: Vec<Host> = hosts.collect();
+        let mut residents = vec![BTreeSet::new(); nodes.len()];
+        for (number, host) in hosts.iter().enumerate() {
+            residents[host.vtep].insert(number);
+        }
         let mut world = Self {
             scenario,
             now: 0,
             wires,
             nodes,
             hosts,
+            residents,
             net: Network::new(scenario.seed),
             trace: Trace::START,
             tally: Tally::default(),
@@ -386,7 +413,14 @@ impl<'a> World<'a> {
             let mut bridges = self.nodes[*vtep].books.bridges.iter().flatten();
             shape.spills || bridges.any(|bridge| bridge.list.contains(&address))
         };
-        (0..self.nodes.len()).filter(|vtep| *vtep != from || shape.loops).filter(joined).collect()
+        let in_reach = |vtep: &usize| *vtep != from || shape.loops;
+        if self.nodes.len() <= MANY {
+            return (0..self.nodes.len()).filter(in_reach).filter(joined).collect();
+        }
+        // Only the VTEPs of the tenant whose group it is.
+        let of_group = |tenant: &usize| self.wires.tenants[*tenant].multicast && self.wires.group(*tenant) == address;
+        let Some(tenant) = (0..self.wires.tenants.len()).find(of_group) else { return Vec::new() };
+        self.wires.vteps(tenant, self.nodes.len()).filter(in_reach).collect()
     }
 
     /// After a VTEP's address has changed.
@@ -436,6 +470,10 @@ impl<'a> World<'a> {
 fn table_state(node: &Node<'_>, now: Micros) -> (usize, u64) {
     let clock = node.clock(now).max(node.engine.now());
     let mut hash = Trace::START;
+    if !node.books.tracks {
+        // Too much to be looked through for each packet.
+        return (node.engine.endpoints().len(), node.engine.table().len() as u64);
+    }
     for (bridge, mac, entry) in node.engine.table().iter(clock) {
         hash.add(u64::from(bridge.0) << 48 | mac.to_u64());
         hash.add_bytes(format!("{:?}", entry.destination()).as_bytes());
