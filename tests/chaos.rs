@@ -97,6 +97,15 @@ fn every_broken_promise_is_noticed() {
     }
 }
 
+/// The large scenario, small.
+#[test]
+fn the_large_scenario_plays_in_every_phase() {
+    let scenario = chaos::large::scenario(3, 20);
+    let mut phases = Vec::new();
+    let outcome = chaos::run_large(&scenario, &mut |phase| phases.push(phase.name)).unwrap();
+    assert_eq!((phases.len(), outcome.tally.frames > 1000), (9, true));
+}
+
 #[test]
 fn what_fails_is_cut_down() {
     let (scenario, options, violation) = sabotaged(Promise::TenantsApart);

@@ -1,6 +1,6 @@
 //! The large scenario: a thousand VTEPs with a thousand MACs each.
 //!
-//! VTEPs stand in groups of twenty that share five tenants; one more tenant, with a host at each VTEP, spans them all. Every
+//! VTEPs stand in groups of ten that share five tenants; one more tenant, with a host at each VTEP, spans them all. Every
 //! FDB is sized for the MACs that are active around it, not for the whole fabric. What is measured is told phase by phase.
 
 use std::time::Instant;
@@ -11,7 +11,7 @@ use super::violation::{Held, Promise, Violation};
 use super::world::{Tally, World};
 
 /// VTEPs that share tenants.
-pub const SPAN: usize = 20;
+pub const SPAN: usize = 10;
 /// Tenants of each group of VTEPs.
 pub const TENANTS: usize = 5;
 /// Frames sent from a host to another.
@@ -24,7 +24,7 @@ pub struct Phase {
     /// What was counted in it.
     pub tally: Tally,
     pub seconds: f64,
-    /// Engines' own bytes at its end.
+    /// What was found.
     pub note: String,
 }
 
@@ -134,8 +134,13 @@ pub fn play(world: &mut World<'_>, tell: &mut dyn FnMut(&Phase)) -> Held {
         world.net.weather = Weather::CALM;
         Ok(String::new())
     })?;
-    phase(world, "healed: all hosts announce themselves again", &mut |world| {
-        (0..hosts).try_for_each(|host| speak(world, host))?;
+    phase(world, "healed: hosts around restarted VTEPs announce themselves again", &mut |world| {
+        for host in 0..hosts {
+            let group = world.hosts[host].vtep / SPAN * SPAN;
+            if (group..group + SPAN).any(restarts) || world.hosts[host].tenant == 0 {
+                speak(world, host)?;
+            }
+        }
         Ok(String::new())
     })?;
     phase(world, "every VTEP knows every host of its tenants", &mut check_all)
@@ -193,10 +198,15 @@ fn converse(world: &mut World<'_>, count: usize) -> Result<String, Violation> {
     Ok(format!("{held} frames, each handed over once"))
 }
 
+/// Whether a VTEP is one of those that restart.
+const fn restarts(vtep: usize) -> bool {
+    vtep % 50 == 3
+}
+
 /// Some VTEPs lose their tables; each of their hosts speaks to one that it knew.
 fn restart_some(world: &mut World<'_>, size: usize) -> Result<String, Violation> {
     let mut restarted = 0;
-    for vtep in (0..size).filter(|vtep| vtep % 50 == 3) {
+    for vtep in (0..size).filter(|vtep| restarts(*vtep)) {
         world.restart(vtep, (vtep, 1))?;
         restarted += 1;
         let group = vtep / SPAN * SPAN;
@@ -204,7 +214,7 @@ fn restart_some(world: &mut World<'_>, size: usize) -> Result<String, Violation>
             world.reconcile(other)?;
         }
     }
-    for vtep in (0..size).filter(|vtep| vtep % 50 == 3) {
+    for vtep in (0..size).filter(|vtep| restarts(*vtep)) {
         let other = if vtep % SPAN == 0 { vtep + 1 } else { vtep - 1 };
         let residents: Vec<usize> = world.residents[vtep].iter().copied().collect();
         for (nth, from) in residents.into_iter().enumerate() {
