@@ -2,7 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use vtep::engine::{Command, Config, DropReason, Engine, Input, Profile, Remote, Verdict};
+use vtep::engine::{Command, Config, Engine, Input, Profile, Remote, Verdict};
 use vtep::table::{
     BridgeConfig, BridgeId, EndpointAddress, EndpointConfig, Instant, PortConfig, PortId, UnderlayConfig, UnderlayId,
     UnderlayLink, WhenFull,
@@ -251,13 +251,13 @@ impl Overlay {
             }
             return sum;
         }
-        let mut verdicts = [Verdict::Drop(DropReason::UnknownPort); BURST];
+        let mut verdicts = [Verdict::NOTHING; BURST];
         for (rooms, ports) in pool.rooms[..pool.count].chunks_mut(BURST).zip(pool.ports.chunks(BURST)) {
             let mut inputs = [way.input(0, &[]); BURST];
             for ((room, port), input) in rooms.iter().zip(ports).zip(&mut inputs) {
                 *input = way.input(*port, &room.0[HEAD..HEAD + pool.len]);
             }
-            step_all(&mut self.engine, now, &inputs[..rooms.len()], &mut verdicts);
+            self.engine.step_batch(now, &inputs[..rooms.len()], &mut verdicts);
             for (room, verdict) in rooms.iter_mut().zip(&verdicts) {
                 write(&self.engine, verdict, &mut room.0);
             }
@@ -291,14 +291,6 @@ impl Overlay {
             let output = self.engine.rewrite(verdict, Depth::Ethernet, &mut room.0, range.clone());
             output.map_or(0, |output| output.bytes.start as u64).wrapping_add(sum)
         })
-    }
-}
-
-/// A batch of packets.
-#[inline(always)]
-fn step_all(engine: &mut Engine<'_>, now: Instant, inputs: &[Input<'_>], verdicts: &mut [Verdict]) {
-    for (input, verdict) in inputs.iter().zip(verdicts) {
-        *verdict = engine.step(now, input);
     }
 }
 

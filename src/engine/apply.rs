@@ -3,6 +3,7 @@
 use core::net::IpAddr;
 
 use super::apply_fdb::Told;
+use super::labelled::is_labelled;
 use super::state::raise_removed;
 use super::{Command, CommandError, Done, Engine};
 use crate::table::fdb::Filter;
@@ -106,7 +107,8 @@ impl Engine<'_> {
         self.set_fdb_bridge(id, config)?;
         self.udp_ports = udp_ports;
         if let Some(record) = self.bridges.get_mut(usize::from(id.0)) {
-            *record = Bridge { config: Slot::Taken(*config), generation, ..Bridge::EMPTY };
+            let labelled = is_labelled(config);
+            *record = Bridge { config: Slot::Taken(*config), generation, labelled, ..Bridge::EMPTY };
         }
         self.reset_guard(id);
         self.refresh_pass();
@@ -132,6 +134,7 @@ impl Engine<'_> {
         self.udp_ports = udp_ports;
         if let Some(record) = self.bridges.get_mut(usize::from(id.0)) {
             record.config = Slot::Taken(*config);
+            record.labelled = is_labelled(config);
         }
         self.refresh_pass();
         Ok(Done::Ok)

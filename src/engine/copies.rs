@@ -1,6 +1,7 @@
 //! The copies of a flood, one by one.
 
 use super::forward::TunnelCopy;
+use super::labelled::Copied;
 use super::{Engine, Flood, OuterFields, RewriteError, Switches, Verdict};
 use crate::table::{Bridge, EndpointId, PortId};
 
@@ -18,6 +19,11 @@ impl Cursor {
     #[must_use]
     pub const fn new() -> Self {
         Self { at: At::Start, sent: 0 }
+    }
+
+    /// Before the first copy to an endpoint.
+    pub(super) const fn at_endpoints() -> Self {
+        Self { at: At::Endpoints, sent: 0 }
     }
 }
 
@@ -47,13 +53,26 @@ impl Engine<'_> {
     /// [`RewriteError::StaleHandle`] if the bridge was removed or changed hands since, or lost a port or a member of a
     /// flood list; the flood ends there.
     pub fn next_copy(&self, flood: &Flood, cursor: &mut Cursor) -> Option<Result<Verdict, RewriteError>> {
+        self.copy_of(flood, cursor, true)
+    }
+
+    /// The next copy; counted, or just looked at.
+    #[inline(always)]
+    pub(super) fn copy_of(
+        &self,
+        flood: &Flood,
+        cursor: &mut Cursor,
+        counts: bool,
+    ) -> Option<Result<Verdict, RewriteError>> {
         if cursor.at == At::End {
             return None;
         }
         let bridge = self.bridge(flood.bridge.id).filter(|b| b.generation == flood.bridge.generation);
         let Some(bridge) = bridge else {
             cursor.at = At::End;
-            self.counters.count_rewrite_error(RewriteError::StaleHandle);
+            if counts {
+                self.counters.count_rewrite_error(RewriteError::StaleHandle);
+            }
             return Some(Err(RewriteError::StaleHandle));
         };
         loop {
@@ -65,7 +84,7 @@ impl Engine<'_> {
                 At::Port(id) => {
                     let next = self.ports.get(usize::from(id.0)).and_then(|port| port.next);
                     cursor.at = next.map_or(At::Endpoints, At::Port);
-                    self.copy_to_port(flood, id)
+                    self.copy_to_port(flood, bridge, id)
                 }
                 At::Endpoints => {
                     cursor.at = self.first_member(flood);
@@ -78,18 +97,20 @@ impl Engine<'_> {
                         None if self.switches.contains(Switches::FIRST_COPY_LAST) => At::Last,
                         None => At::End,
                     };
-                    member.and_then(|(id, _)| self.copy_to_endpoint(flood, bridge, id, &mut cursor.sent))
+                    member.and_then(|(id, _)| self.copy_to_endpoint(flood, bridge, id, &mut cursor.sent, counts))
                 }
                 At::Last => {
                     cursor.at = At::End;
                     let first = flood.group.and_then(|group| self.flood_lists.first(group));
                     let id = first.and_then(|place| self.flood_lists.member(place)).map(|(id, _)| id);
-                    id.and_then(|id| self.copy_to_endpoint(flood, bridge, id, &mut cursor.sent))
+                    id.and_then(|id| self.copy_to_endpoint(flood, bridge, id, &mut cursor.sent, counts))
                 }
                 At::End => return None,
             };
             if let Some(copy) = copy {
-                self.counters.count_copy();
+                if counts {
+                    self.counters.count_copy();
+                }
                 return Some(Ok(copy));
             }
         }
@@ -104,9 +125,20 @@ impl Engine<'_> {
         second.map_or(At::Last, At::Member)
     }
 
-    fn copy_to_port(&self, flood: &Flood, id: PortId) -> Option<Verdict> {
+    fn copy_to_port(&self, flood: &Flood, bridge: &Bridge, id: PortId) -> Option<Verdict> {
         if flood.from_port == Some(id) {
             return None;
+        }
+        if bridge.labelled {
+            let copied =
+                Copied { label: flood.outer.label, flags: flood.outer.flags, from_port: flood.from_port.is_some() };
+            if let Some(judged) = self.judge_copy(flood.bridge.id, bridge, &copied, id) {
+                judged.rule.inspect(|rule| self.policy.hit(*rule));
+                if judged.denied.is_some() {
+                    self.counters.count_copy_denied();
+                    return None;
+                }
+            }
         }
         let copy = self.port_copy(id, flood.frame, flood.port_edit, true);
         if copy.is_none() {
@@ -115,24 +147,39 @@ impl Engine<'_> {
         copy.map(Verdict::Deliver)
     }
 
-    fn copy_to_endpoint(&self, flood: &Flood, bridge: &Bridge, id: EndpointId, sent: &mut u16) -> Option<Verdict> {
+    fn copy_to_endpoint(
+        &self,
+        flood: &Flood,
+        bridge: &Bridge,
+        id: EndpointId,
+        sent: &mut u16,
+        counts: bool,
+    ) -> Option<Verdict> {
         let endpoint = self.endpoints.get(id)?;
         let from_group = flood.from_group;
         if flood.from_endpoint == Some(id) || from_group != 0 && endpoint.config.split_horizon == from_group {
             return None;
         }
         let config = bridge.config.as_ref()?;
+        if bridge.labelled && self.is_unrepresentable(config, id, flood.outer.label) {
+            if counts {
+                self.counters.count_copy_denied();
+            }
+            return None;
+        }
         let copy = TunnelCopy {
             frame: flood.frame,
             edit: flood.tunnel_edit,
             len: flood.tunnel_len,
             outer: OuterFields { ident: flood.outer.ident.wrapping_add(*sent), ..flood.outer },
+            options: self.options_len(&flood.outer),
             shared: true,
         };
         let copy = copy.to(id, endpoint, config);
         match copy {
             Some(_) => *sent = sent.wrapping_add(1),
-            None => self.counters.count_copy_too_big(),
+            None if counts => self.counters.count_copy_too_big(),
+            None => {}
         }
         copy.map(Verdict::Encapsulate)
     }

@@ -21,6 +21,8 @@ pub struct Counters {
     copies_too_big: Cell<u64>,
     /// Copies it left out because their port is gone.
     copies_refused: Cell<u64>,
+    /// Copies it left out because a policy denies them.
+    copies_denied: Cell<u64>,
     rewrite_errors: [Cell<u64>; RewriteError::ALL.len()],
 }
 
@@ -39,6 +41,7 @@ impl Counters {
             copies: Cell::new(0),
             copies_too_big: Cell::new(0),
             copies_refused: Cell::new(0),
+            copies_denied: Cell::new(0),
             rewrite_errors: [const { Cell::new(0) }; RewriteError::ALL.len()],
         }
     }
@@ -87,6 +90,13 @@ impl Counters {
         self.copies_refused.get()
     }
 
+    /// Copies of floods left out because the bridge's policy denies them, or because the group has more bits than the
+    /// tunnel header's field.
+    #[must_use]
+    pub fn copies_denied(&self) -> u64 {
+        self.copies_denied.get()
+    }
+
     /// Rewrites that failed for this reason.
     #[must_use]
     pub fn rewrite_errors(&self, error: RewriteError) -> u64 {
@@ -108,6 +118,10 @@ impl Counters {
 
     pub(super) fn count_copy_refused(&self) {
         self.copies_refused.set(self.copies_refused.get().wrapping_add(1));
+    }
+
+    pub(super) fn count_copy_denied(&self) {
+        self.copies_denied.set(self.copies_denied.get().wrapping_add(1));
     }
 
     pub(super) fn count_rewrite_error(&self, error: RewriteError) {

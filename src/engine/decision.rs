@@ -1,7 +1,9 @@
 //! What a step has decided, before it is carried out.
 
+use super::labelled::Judged;
 use super::{DropReason, Verdict};
-use crate::table::{Bridge, BridgeConfig, BridgeId, EndpointId, Meta, PortId};
+use crate::table::{Bridge, BridgeConfig, BridgeId, EndpointId, PortId};
+use crate::wire::Label;
 
 /// A bridge, looked up once for a packet.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +30,7 @@ pub(super) enum Source {
 pub(super) struct Learn {
     pub(super) source: Source,
     /// What goes into the entry beside the place.
-    pub(super) meta: Meta,
+    pub(super) label: Label,
 }
 
 /// What comes of a packet besides its verdict, still without effect.
@@ -39,11 +41,15 @@ pub(super) struct Decision {
     pub(super) learn: Option<Learn>,
     /// The destination was looked for in vain, and that is to be reported.
     pub(super) miss: bool,
+    /// What the bridge's policy says of the frame, where it has one and says something.
+    pub(super) judged: Option<Judged>,
+    /// The frame's label.
+    pub(super) label: Label,
 }
 
 impl Decision {
     /// Before anything is known.
-    pub(super) const NONE: Self = Self { code: 0, learn: None, miss: false };
+    pub(super) const NONE: Self = Self { code: 0, learn: None, miss: false, judged: None, label: Label::NONE };
 
     /// With the packet dropped.
     #[inline(always)]

@@ -1,6 +1,7 @@
 //! From a frame's destination to a verdict.
 
 use super::decision::{Decision, Network, Source, set};
+use super::labelled::{Labelled, Marks};
 use super::{
     BridgeHandle, Deliver, DropReason, Encapsulate, EndpointHandle, Engine, Flood, OuterFields, Punt, PuntReason,
     Switches, Verdict,
@@ -10,7 +11,7 @@ use crate::table::{
     BridgeConfig, Destination, Endpoint, EndpointId, Entry, FloodSwitches, GroupId, Horizon, Instant, PortId, VlanEncap,
 };
 use crate::wire::edit::{Edit, VlanEdit};
-use crate::wire::{Ecn, EtherType, Inner, IpKind, Layer, Span, TunnelFlags, WireError, flow_hash};
+use crate::wire::{Ecn, Encapsulation, EtherType, Inner, IpKind, Layer, Span, WireError, flow_hash};
 
 /// A frame as forwarding sees it.
 #[derive(Clone, Copy, Debug)]
@@ -21,11 +22,14 @@ pub(super) struct Frame {
     /// An ECN field to be written into the inner IP header.
     ecn: Option<Ecn>,
     span: Span,
+    /// What a bridge knows that knows labels.
+    pub(super) labelled: Labelled,
 }
 
 impl Frame {
-    pub(super) const fn new(inner: Inner, popped: u8, span: Span) -> Self {
-        Self { inner, popped, ecn: None, span }
+    #[inline(always)]
+    pub(super) fn new(inner: Inner, popped: u8, span: Span) -> Self {
+        Self { inner, popped, ecn: None, span, labelled: Labelled::default() }
     }
 
     pub(super) fn set_ecn(&mut self, ecn: Ecn) {
@@ -45,11 +49,19 @@ impl Frame {
         self.inner.tags() > self.popped
     }
 
+    /// What changes wherever it goes.
+    #[inline]
+    fn edit(&self) -> Edit {
+        let edit = Edit::NONE.with_pop(self.popped);
+        self.ecn.map_or(edit, |ecn| edit.with_ecn(ecn))
+    }
+
     /// What changes on the way to a port, before the port's own tag.
     #[inline]
     fn port_edit(&self) -> Edit {
-        let edit = Edit::NONE.with_pop(self.popped);
-        self.ecn.map_or(edit, |ecn| edit.with_ecn(ecn))
+        let Marks { inner_dscp, pcp, .. } = self.labelled.marks;
+        let edit = inner_dscp.map_or_else(|| self.edit(), |dscp| self.edit().with_dscp(dscp));
+        pcp.map_or(edit, |pcp| edit.with_pcp(pcp))
     }
 }
 
@@ -61,6 +73,8 @@ pub(super) struct TunnelCopy {
     /// Bytes of the frame after the edit.
     pub(super) len: u32,
     pub(super) outer: OuterFields,
+    /// Bytes of options that it has in a Geneve tunnel.
+    pub(super) options: u8,
     pub(super) shared: bool,
 }
 
@@ -68,7 +82,10 @@ impl TunnelCopy {
     /// The frame for one endpoint, or `None` if it would pass the underlay's MTU.
     #[inline(always)]
     pub(super) fn to(self, id: EndpointId, endpoint: &Endpoint, config: &BridgeConfig) -> Option<Encapsulate> {
-        let Self { frame, edit, len, outer, shared } = self;
+        let Self { frame, edit, mut len, outer, options, shared } = self;
+        if options != 0 && endpoint.address.encapsulation == Encapsulation::Geneve {
+            len = len.saturating_add(u32::from(options));
+        }
         if len > endpoint.max_frame && !endpoint.may_fragment(outer.df) {
             return None;
         }
@@ -113,6 +130,9 @@ impl Engine<'_> {
             return decision.drop(verdict, DropReason::ReservedMulticast);
         }
         let entry = self.fdb.lookup_probe(now, dst);
+        if network.bridge.labelled {
+            return self.forward_labelled(network, source, frame, entry, bytes, decision, verdict);
+        }
         match entry.map(Entry::destination) {
             Some(Destination::Port(port)) => Decision { code: self.to_port(source, port, frame, verdict), ..decision },
             Some(Destination::Endpoint(id)) => {
@@ -127,7 +147,7 @@ impl Engine<'_> {
 
     /// Forwards to whatever is neither one port nor one endpoint; the code, and whether a miss is to be reported.
     #[inline(never)]
-    fn to_others(
+    pub(super) fn to_others(
         &self,
         network: Network<'_>,
         source: Source,
@@ -170,7 +190,7 @@ impl Engine<'_> {
     }
 
     #[inline(always)]
-    fn to_port(&self, source: Source, id: PortId, frame: Frame, verdict: &mut Verdict) -> u8 {
+    pub(super) fn to_port(&self, source: Source, id: PortId, frame: Frame, verdict: &mut Verdict) -> u8 {
         if matches!(source, Source::Port(from) if from == id) {
             return set(verdict, Verdict::Drop(DropReason::Reflected));
         }
@@ -181,7 +201,7 @@ impl Engine<'_> {
     }
 
     #[inline(always)]
-    fn to_endpoint(
+    pub(super) fn to_endpoint(
         &self,
         config: &BridgeConfig,
         source: Source,
@@ -204,13 +224,9 @@ impl Engine<'_> {
             Ok(edit) => edit,
             Err(reason) => return refuse(reason),
         };
-        let copy = TunnelCopy {
-            frame: frame.span,
-            edit,
-            len: frame.edited_len(edit),
-            outer: self.outer_fields(&frame, bytes),
-            shared: false,
-        };
+        let outer = self.outer_fields(&frame, bytes);
+        let options = self.options_len(&outer);
+        let copy = TunnelCopy { frame: frame.span, edit, len: frame.edited_len(edit), outer, options, shared: false };
         match copy.to(id, endpoint, config) {
             Some(encapsulate) => set(verdict, Verdict::Encapsulate(encapsulate)),
             None => refuse(DropReason::TooBig),
@@ -281,7 +297,7 @@ impl Engine<'_> {
             return Err(DropReason::InnerShortIp);
         }
         let tagged = frame.is_tagged();
-        let edit = frame.port_edit();
+        let edit = frame.edit();
         match policy {
             VlanEncap::Strip => Ok(edit.with_pop(frame.inner.tags())),
             VlanEncap::Drop if tagged => Err(DropReason::VlanTagged),
@@ -315,8 +331,10 @@ impl Engine<'_> {
             tos: frame.ecn.map_or(inner.tos(), |ecn| ecn.in_tos(inner.tos())),
             ttl: inner.ttl(),
             df: inner.df() && !(frame.is_tagged() && self.switches.contains(Switches::DF_SKIPS_TAGGED)),
-            flags: TunnelFlags::empty(),
-            policy: 0,
+            flags: frame.labelled.flags,
+            label: frame.labelled.label,
+            options: frame.labelled.options,
+            dscp: frame.labelled.marks.outer_dscp.unwrap_or(OuterFields::DSCP_OF_TEMPLATE),
             protocol: EtherType::ETHERNET,
         }
     }

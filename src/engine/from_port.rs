@@ -4,8 +4,8 @@ use super::decision::{Decision, Learn, Source};
 use super::forward::Frame;
 use super::packet::{End, Origin, Packet};
 use super::{DropReason, Engine, Switches, Verdict};
-use crate::table::{Ageing, BridgeId, Instant, Meta, PortId, VlanEncap};
-use crate::wire::{FrameKind, Span};
+use crate::table::{Ageing, BridgeId, Instant, PortId, VlanEncap};
+use crate::wire::{FrameKind, Label, Span};
 
 impl Engine<'_> {
     #[inline(always)]
@@ -49,11 +49,16 @@ impl Engine<'_> {
         };
         let learns = port.learning && network.config.ageing != Ageing::NoLearn;
         if station && learns {
-            decision.learn = Some(Learn { source: Source::Port(id), meta: Meta::NONE });
+            decision.learn = Some(Learn { source: Source::Port(id), label: Label::NONE });
         } else if self.is_own(now, packet.src, Some(id)) {
             return decision.drop(verdict, DropReason::SourceMacOwn);
         }
-        let frame = Frame::new(inner, popped, packet.frame);
+        let mut frame = Frame::new(inner, popped, packet.frame);
+        if network.bridge.labelled {
+            let (labelled, learned) = self.label_from_port(now, network, (id, port), packet.src, &inner);
+            frame.labelled = labelled;
+            decision.learn = decision.learn.map(|learn| Learn { label: learned, ..learn });
+        }
         self.forward(now, network, Source::Port(id), frame, packet.dst, bytes, decision, verdict)
     }
 }

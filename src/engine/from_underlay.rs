@@ -8,16 +8,13 @@ use super::packet::{Carrier, End, Origin, Packet};
 use super::{DropReason, Engine, Form, PuntReason, Switches, Verdict};
 use crate::table::{
     Admission, Ageing, Bridge, BridgeConfig, BridgeId, Endpoint, EndpointAddress, EndpointConfig, EndpointId, Instant,
-    Meta, UnderlayConfig, UnderlayId, VlanDecap,
+    UnderlayConfig, UnderlayId, VlanDecap,
 };
-use crate::wire::geneve::Rules;
+use crate::wire::geneve::{Found, Schema};
 use crate::wire::{
-    Ecn, Encapsulation, EtherType, IpKind, Layer, Outer, Reason, Span, TunnelFlags, UdpChecksum, WireError, ecn, gpe,
-    outer, vxlan,
+    Ecn, Encapsulation, EtherType, IpKind, Label, Layer, Outer, Reason, SecurityGroup, Span, TunnelFlags, UdpChecksum,
+    WireError, ecn, gpe, outer, vxlan,
 };
-
-/// Geneve options this version knows: none yet, so every critical one is unknown.
-const RULES: Rules<'static> = Rules::NONE;
 
 impl Engine<'_> {
     #[inline(always)]
@@ -51,15 +48,27 @@ impl Engine<'_> {
         if !self.is_ours(id, underlay, network.bridge, outer.dst) {
             return Packet::refused(DropReason::OuterDestinationForeign);
         }
-        if let Err(error) = self.check_tunnel_header(network.config, &outer, bytes) {
-            return Packet::refused(error.into());
+        match self.check_tunnel_header(network.config, &outer, bytes) {
+            Ok(found) => self.read_inner(id, network, (&outer, found), bytes),
+            Err(error) => {
+                let reason = DropReason::from(error);
+                match reason.has_vni() {
+                    true => Packet::ended(Some(network.id), false, tunnel.inner, End::Drop(reason)),
+                    false => Packet::refused(reason),
+                }
+            }
         }
-        self.read_inner(id, network, &outer, bytes)
     }
 
     /// The second half of reading: a sound tunnel packet for one of our bridges.
     #[inline(always)]
-    fn read_inner(&self, underlay: UnderlayId, network: Network<'_>, outer: &Outer, bytes: &[u8]) -> Packet {
+    fn read_inner(
+        &self,
+        underlay: UnderlayId,
+        network: Network<'_>,
+        (outer, found): (&Outer, Found),
+        bytes: &[u8],
+    ) -> Packet {
         let Network { id, config, .. } = network;
         let tunnel = &outer.tunnel;
         let ended = |end| Packet::ended(Some(id), false, tunnel.inner, end);
@@ -80,12 +89,16 @@ impl Engine<'_> {
             flags: tunnel.flags,
             checksum: outer.checksum,
             tos: outer.tos,
+            options: u8::try_from(tunnel.options.len).unwrap_or(0),
+            found,
         };
         self.frame_of(id, inner, tunnel.inner, Origin::Tunnel(id, carrier))
     }
 
-    /// The tunnel header's own rules that need the VNI's configuration: reserved bits and options.
-    fn check_tunnel_header(&self, config: &BridgeConfig, outer: &Outer, bytes: &[u8]) -> Result<(), WireError> {
+    /// The tunnel header's own rules that need the VNI's configuration: reserved bits and options. What it says of the
+    /// frame's label comes with it, where the bridge reads that.
+    #[inline]
+    fn check_tunnel_header(&self, config: &BridgeConfig, outer: &Outer, bytes: &[u8]) -> Result<Found, WireError> {
         let tunnel = &outer.tunnel;
         let header = || tunnel.header.of(bytes).unwrap_or(&[]);
         if self.switches.contains(Switches::STRICT_RESERVED) {
@@ -99,21 +112,31 @@ impl Engine<'_> {
             .map_err(|error| error.shifted(tunnel.header.start))?;
         }
         if tunnel.encap != Encapsulation::Geneve {
-            return Ok(());
+            let group = if config.gbp { SecurityGroup::from_policy_id(tunnel.policy) } else { SecurityGroup::NONE };
+            return Ok(Found { group, class: None });
         }
         let critical = tunnel.flags.contains(TunnelFlags::C);
-        if self.switches.contains(Switches::CRITICAL_BY_HEADER) {
+        if self.switches.contains(Switches::CRITICAL_BY_HEADER) && !config.options {
             return if critical {
                 Err(WireError::new(Layer::Geneve, Reason::UnknownCriticalOption, tunnel.header.start))
             } else {
-                Ok(())
+                Ok(Found::default())
             };
         }
         if tunnel.options.len == 0 {
-            return Ok(());
+            return Ok(Found::default());
         }
         let area = tunnel.options.of(bytes).unwrap_or(&[]);
-        RULES.validate(area, critical).map(|_| ()).map_err(|error| error.shifted(tunnel.options.start))
+        self.read_options(config.options, area, critical).map_err(|error| error.shifted(tunnel.options.start))
+    }
+
+    /// To a bridge that does not read labels, the schema's options are as unknown as others.
+    #[inline(never)]
+    fn read_options(&self, labels: bool, area: &[u8], critical: bool) -> Result<Found, WireError> {
+        match labels {
+            true => self.schema.read(self.known_options, area, critical),
+            false => Schema { group: None, class: None, ..self.schema }.read(self.known_options, area, critical),
+        }
     }
 
     #[inline(always)]
@@ -152,11 +175,16 @@ impl Engine<'_> {
             && carrier.flags.contains(TunnelFlags::D)
             && !self.switches.contains(Switches::IGNORE_DONT_LEARN);
         if learns && station && !dont_learn {
-            decision.learn = Some(Learn { source, meta: Meta::NONE });
+            decision.learn = Some(Learn { source, label: Label::NONE });
         } else if self.is_own(now, packet.src, None) {
             return decision.drop(verdict, DropReason::SourceMacOwn);
         }
         let mut frame = Frame::new(inner, popped, packet.frame);
+        if network.bridge.labelled {
+            let (labelled, learned) = self.label_from_tunnel(config, &carrier);
+            frame.labelled = labelled;
+            decision.learn = decision.learn.map(|learn| Learn { label: learned, ..learn });
+        }
         match inner.ip() {
             // Linux sees a tagged frame's tag only, not what is behind it.
             _ if inner.tags() > 0 && self.switches.contains(Switches::ECN_SKIPS_TAGGED) => {}

@@ -7,7 +7,8 @@ use crate::wire::geneve::Definition;
 /// such things.
 #[derive(Debug, Default)]
 pub struct LabelMemory<'a> {
-    /// Pairs of group and class that FDB entries have; at most 4095 are used.
+    /// Pairs of group and class that FDB entries have; at most 4095 are used. With none at all, entries have neither;
+    /// else what finds no place here is not learned.
     pub labels: &'a mut [LabelSlot],
     /// Label to number; a bucket for every three labels is enough.
     pub label_map: &'a mut [Bucket],

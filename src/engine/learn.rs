@@ -6,7 +6,7 @@ use super::state::raise_removed;
 use super::{DropReason, Engine, Event, Place, Switches};
 use crate::table::fdb::{LearnPolicy, Learned, Refusal, Yield};
 use crate::table::{BridgeId, Destination, EndpointAddress, Instant, Meta, Owner};
-use crate::wire::{Label, MacAddr};
+use crate::wire::MacAddr;
 
 impl Engine<'_> {
     /// Learns a source. An error is a reason to drop the packet after all; a full table is none.
@@ -22,11 +22,29 @@ impl Engine<'_> {
             Source::Port(port) => Some(Destination::Port(port)),
             Source::Endpoint { id, .. } => id.map(Destination::Endpoint),
         };
+        let Ok(meta) = self.fdb.intern(learn.label) else {
+            self.refuse_label(bridge, learn, packet);
+            return Ok(());
+        };
         // Nearly every packet, in both profiles: an entry at the sender's own endpoint stays there.
-        if destination.is_some_and(|destination| self.fdb.refresh(now, packet.src, destination, learn.meta)) {
+        if destination.is_some_and(|destination| self.fdb.refresh(now, packet.src, destination, meta)) {
             return Ok(());
         }
-        self.learn_slowly(now, bridge, learn, packet.inner.src(), packet.origin)
+        self.learn_slowly(now, bridge, (learn.source, meta), packet.inner.src(), packet.origin)
+    }
+
+    /// There is no room for the source's label: it is not learned, nor moved, and that is told.
+    #[cold]
+    #[inline(never)]
+    fn refuse_label(&mut self, bridge: BridgeId, learn: Learn, packet: &Packet) {
+        let place = match (learn.source, packet.origin, self.network(bridge)) {
+            (Source::Port(port), ..) => Place::Port(port),
+            (_, Origin::Tunnel(_, carrier), Some(network)) => {
+                Place::Remote(Self::address_of(network.config, carrier).into())
+            }
+            _ => return,
+        };
+        self.events.push(Event::LabelsFull { bridge, mac: packet.inner.src(), place, label: learn.label });
     }
 
     #[inline(never)]
@@ -34,11 +52,10 @@ impl Engine<'_> {
         &mut self,
         now: Instant,
         bridge: BridgeId,
-        learn: Learn,
+        (source, meta): (Source, Meta),
         mac: MacAddr,
         origin: Origin,
     ) -> Result<(), DropReason> {
-        let Learn { source, meta } = learn;
         let policy = self.learn_policy(&source);
         let destination = match source {
             Source::Port(port) => Destination::Port(port),
@@ -61,7 +78,7 @@ impl Engine<'_> {
                 let endpoint = self.endpoint_of(destination).map(|endpoint| endpoint.address);
                 endpoint.map_or(Ok(()), |address| self.learn_at(now, bridge, mac, address, meta, policy))
             }
-            (Some(place), learned) => self.report(bridge, mac, place, learned),
+            (Some(place), learned) => self.report(bridge, mac, place, meta, learned),
             (None, _) => Ok(()),
         }
     }
@@ -92,7 +109,7 @@ impl Engine<'_> {
             }
             // Before an endpoint is added in vain.
             if let Err(refusal) = policy.permits(entry) {
-                return self.report(bridge, mac, Place::Remote(address.into()), Learned::Refused(refusal));
+                return self.report(bridge, mac, Place::Remote(address.into()), meta, Learned::Refused(refusal));
             }
             if policy.hold && self.endpoints.find(&address).is_none() && self.is_held(now, bridge, mac) {
                 return self.judge_held(bridge);
@@ -101,28 +118,37 @@ impl Engine<'_> {
         let place = Place::Remote(address.into());
         let known = self.endpoints.find(&address);
         let Some(id) = known.or_else(|| self.add_endpoint(address, Self::RECYCLE_AT_ONCE).ok()) else {
-            return self.report(bridge, mac, place, Learned::Refused(Refusal::TableFull));
+            return self.report(bridge, mac, place, meta, Learned::Refused(Refusal::TableFull));
         };
         let learned = self.learn_or_hold(now, bridge, mac, Destination::Endpoint(id), meta, policy);
         if let (None, Learned::Refused(_)) = (known, learned) {
             self.endpoints.remove(id);
         }
-        self.report(bridge, mac, place, learned)
+        self.report(bridge, mac, place, meta, learned)
     }
 
     /// Raises the events of a learned MAC, and says whether the packet is to be dropped for it.
-    fn report(&mut self, bridge: BridgeId, mac: MacAddr, place: Place, learned: Learned) -> Result<(), DropReason> {
+    fn report(
+        &mut self,
+        bridge: BridgeId,
+        mac: MacAddr,
+        place: Place,
+        meta: Meta,
+        learned: Learned,
+    ) -> Result<(), DropReason> {
+        let label = self.fdb.labels().get(meta);
         match learned {
-            Learned::Refreshed | Learned::Updated { .. } => {}
+            Learned::Refreshed => {}
+            Learned::Updated { .. } => self.events.push(Event::Relabelled { bridge, mac, place, label }),
             Learned::New { removed } => {
                 if let Some(removed) = removed {
                     raise_removed(&self.endpoints, &mut self.events, &removed);
                 }
-                self.events.push(Event::Learned { bridge, mac, place, label: Label::NONE });
+                self.events.push(Event::Learned { bridge, mac, place, label });
             }
             Learned::Moved { from } => {
                 if let Some(from) = self.place(from) {
-                    self.events.push(Event::Moved { bridge, mac, from, to: place, label: Label::NONE });
+                    self.events.push(Event::Moved { bridge, mac, from, to: place, label });
                 }
             }
             Learned::Refused(refusal) => match refusal {

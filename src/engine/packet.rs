@@ -8,6 +8,7 @@ use core::net::IpAddr;
 use super::{DropReason, Engine, Ingress, Input, PuntReason};
 use crate::table::fdb::Probe;
 use crate::table::{BridgeId, PortId, UnderlayId};
+use crate::wire::geneve::Found;
 use crate::wire::{Encapsulation, Inner, Span, TunnelFlags, UdpChecksum};
 
 /// A packet that has been read.
@@ -50,6 +51,10 @@ pub(super) struct Carrier {
     pub(super) flags: TunnelFlags,
     pub(super) checksum: UdpChecksum,
     pub(super) tos: u8,
+    /// Bytes of Geneve options, right in front of the frame.
+    pub(super) options: u8,
+    /// The sender's security group and traffic class, where the bridge reads them.
+    pub(super) found: Found,
 }
 
 impl Packet {

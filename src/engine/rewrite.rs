@@ -2,10 +2,13 @@
 
 use core::ops::Range;
 
-use super::{Deliver, Encapsulate, Engine, RewriteError, Verdict};
+use super::{Deliver, Encapsulate, Engine, OuterFields, RewriteError, Verdict};
 use crate::table::{Endpoint, PortId, UnderlayId};
 use crate::wire::edit::{Edit, Edited};
-use crate::wire::{Depth, FrameKind, Payload, PerPacket, Reason, Sent, WireError, template};
+use crate::wire::geneve::MAX_OPTIONS_LEN;
+use crate::wire::{
+    Depth, Encapsulation, FrameKind, Payload, PerPacket, Reason, Sent, Span, TunnelFlags, WireError, template,
+};
 
 /// Where written bytes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,7 +59,14 @@ impl Engine<'_> {
         buffer: &mut [u8],
         input: Range<usize>,
     ) -> Result<Output, RewriteError> {
-        self.counted(self.write_in_place(verdict, depth, buffer, input))
+        if needs_options(verdict) {
+            let mut scratch = [0; MAX_OPTIONS_LEN];
+            let options =
+                buffer.get(input.clone()).map_or(Ok(0), |bytes| self.put_options(verdict, bytes, &mut scratch));
+            let options = options.map(|len| scratch.get(..len).unwrap_or_default());
+            return self.counted(options.and_then(|o| self.write_in_place(verdict, depth, buffer, input, o)));
+        }
+        self.counted(self.write_in_place(verdict, depth, buffer, input, &[]))
     }
 
     /// Writes a whole packet into a buffer of its own; `input` stays as it is.
@@ -70,7 +80,13 @@ impl Engine<'_> {
         input: &[u8],
         out: &mut [u8],
     ) -> Result<Output, RewriteError> {
-        self.counted(self.write_into(verdict, depth, input, out))
+        if needs_options(verdict) {
+            let mut scratch = [0; MAX_OPTIONS_LEN];
+            let options = self.put_options(verdict, input, &mut scratch);
+            let options = options.map(|len| scratch.get(..len).unwrap_or_default());
+            return self.counted(options.and_then(|o| self.write_into(verdict, depth, input, out, o)));
+        }
+        self.counted(self.write_into(verdict, depth, input, out, &[]))
     }
 
     /// Writes only what stands in front of the unchanged part of the frame, for gathering output: `head` gets at most
@@ -85,7 +101,13 @@ impl Engine<'_> {
         input: &[u8],
         head: &mut [u8],
     ) -> Result<Gather, RewriteError> {
-        self.counted(self.write_head(verdict, depth, input, head))
+        if needs_options(verdict) {
+            let mut scratch = [0; MAX_OPTIONS_LEN];
+            let options = self.put_options(verdict, input, &mut scratch);
+            let options = options.map(|len| scratch.get(..len).unwrap_or_default());
+            return self.counted(options.and_then(|o| self.write_head(verdict, depth, input, head, o)));
+        }
+        self.counted(self.write_head(verdict, depth, input, head, &[]))
     }
 
     /// The outer addresses, ports, TTL, TOS and DF of an encapsulation, for whoever owns a socket.
@@ -93,8 +115,33 @@ impl Engine<'_> {
     /// # Errors
     /// [`RewriteError::NothingToWrite`] for other verdicts, [`RewriteError::StaleHandle`].
     pub fn sent(&self, verdict: &Verdict) -> Result<Sent, RewriteError> {
-        let plan = self.plan(verdict)?;
+        let plan = self.plan(verdict, &[])?;
         plan.tunnel.map(|(endpoint, packet)| endpoint.template.sent(&packet)).ok_or(RewriteError::NothingToWrite)
+    }
+
+    /// Writes the options that a copy has: those received, or those of its label; returns their length.
+    #[cold]
+    #[inline(never)]
+    fn put_options(
+        &self,
+        verdict: &Verdict,
+        input: &[u8],
+        scratch: &mut [u8; MAX_OPTIONS_LEN],
+    ) -> Result<usize, RewriteError> {
+        let Verdict::Encapsulate(Encapsulate { endpoint, outer, frame, .. }) = verdict else { return Ok(0) };
+        let endpoint = self.endpoints.get(endpoint.id).ok_or(RewriteError::StaleHandle)?;
+        if endpoint.address.encapsulation != Encapsulation::Geneve {
+            return Ok(0);
+        }
+        if outer.options == 0 {
+            let labels = scratch.first_chunk_mut().ok_or(RewriteError::NoRoom)?;
+            return Ok(self.schema.write(outer.label, labels));
+        }
+        let len = u32::from(outer.options);
+        let start = frame.start.checked_sub(len).ok_or(RewriteError::BadRange)?;
+        let received = Span::new(start, len).of(input).ok_or(RewriteError::BadRange)?;
+        scratch.get_mut(..received.len()).ok_or(RewriteError::BadRange)?.copy_from_slice(received);
+        Ok(received.len())
     }
 
     fn counted<T>(&self, result: Result<T, RewriteError>) -> Result<T, RewriteError> {
@@ -110,8 +157,9 @@ impl Engine<'_> {
         depth: Depth,
         buffer: &mut [u8],
         input: Range<usize>,
+        options: &[u8],
     ) -> Result<Output, RewriteError> {
-        let plan = self.plan(verdict)?;
+        let plan = self.plan(verdict, options)?;
         let within = plan.frame_in(input.len())?;
         let start = input.start.checked_add(within.start).ok_or(RewriteError::BadRange)?;
         let end = input.start.checked_add(within.end).ok_or(RewriteError::BadRange)?;
@@ -148,8 +196,9 @@ impl Engine<'_> {
         depth: Depth,
         input: &[u8],
         out: &mut [u8],
+        options: &[u8],
     ) -> Result<Output, RewriteError> {
-        let plan = self.plan(verdict)?;
+        let plan = self.plan(verdict, options)?;
         let frame = input.get(plan.frame_in(input.len())?).ok_or(RewriteError::BadRange)?;
         let mut scratch = [0; Edit::MAX_PREFIX];
         let (head, rest) = plan.pieces(frame, &mut scratch)?;
@@ -174,8 +223,9 @@ impl Engine<'_> {
         depth: Depth,
         input: &[u8],
         out: &mut [u8],
+        options: &[u8],
     ) -> Result<Gather, RewriteError> {
-        let plan = self.plan(verdict)?;
+        let plan = self.plan(verdict, options)?;
         let range = plan.frame_in(input.len())?;
         let frame = input.get(range.clone()).ok_or(RewriteError::BadRange)?;
         let mut scratch = [0; Edit::MAX_PREFIX];
@@ -194,10 +244,10 @@ impl Engine<'_> {
 
     /// What a verdict asks for, with its handles resolved.
     #[inline]
-    fn plan(&self, verdict: &Verdict) -> Result<Plan<'_>, RewriteError> {
+    fn plan<'s>(&'s self, verdict: &Verdict, options: &'s [u8]) -> Result<Plan<'s>, RewriteError> {
         match verdict {
             Verdict::Deliver(deliver) => self.plan_delivery(deliver),
-            Verdict::Encapsulate(encapsulate) => self.plan_encapsulation(encapsulate),
+            Verdict::Encapsulate(encapsulate) => self.plan_encapsulation(encapsulate, options),
             _ => Err(RewriteError::NothingToWrite),
         }
     }
@@ -217,13 +267,14 @@ impl Engine<'_> {
     }
 
     #[inline]
-    fn plan_encapsulation(&self, verdict: &Encapsulate) -> Result<Plan<'_>, RewriteError> {
+    fn plan_encapsulation<'s>(&'s self, verdict: &Encapsulate, options: &'s [u8]) -> Result<Plan<'s>, RewriteError> {
         let endpoint = self.endpoints.get(verdict.endpoint.id).ok_or(RewriteError::StaleHandle)?;
         if endpoint.generation != verdict.endpoint.generation {
             return Err(RewriteError::StaleHandle);
         }
         let outer = &verdict.outer;
         let (tos, ttl, df) = endpoint.template.resolve(outer.tos, outer.ttl, outer.df);
+        let tos = if outer.dscp == OuterFields::DSCP_OF_TEMPLATE { tos } else { outer.dscp << 2 | tos & 3 };
         let packet = PerPacket {
             vni: verdict.vni,
             src_port: outer.src_port,
@@ -232,9 +283,9 @@ impl Engine<'_> {
             ttl,
             df,
             flags: outer.flags,
-            policy: outer.policy,
+            policy: outer.label.group().policy_id().unwrap_or(0),
             protocol: outer.protocol,
-            options: &[],
+            options,
         };
         Ok(Plan {
             to: Egress::Underlay(endpoint.address.underlay),
@@ -249,7 +300,7 @@ impl Engine<'_> {
 /// A verdict with its handles resolved.
 struct Plan<'e> {
     to: Egress,
-    span: crate::wire::Span,
+    span: Span,
     edit: Edit,
     shared: bool,
     tunnel: Option<(&'e Endpoint, PerPacket<'e>)>,
@@ -291,6 +342,15 @@ impl Plan<'_> {
         let head = scratch.get(..edited.head).ok_or(RewriteError::BadEdit)?;
         let rest = frame.get(edited.skip..).ok_or(RewriteError::BadEdit)?;
         Ok((head, rest))
+    }
+}
+
+/// Whether a packet may have Geneve options.
+#[inline]
+const fn needs_options(verdict: &Verdict) -> bool {
+    match verdict {
+        Verdict::Encapsulate(e) => e.outer.options != 0 || e.outer.flags.contains(TunnelFlags::C),
+        _ => false,
     }
 }
 

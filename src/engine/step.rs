@@ -58,21 +58,12 @@ impl Engine<'_> {
     /// Decides about a packet that has been read, and acts on it: the only lines in which a packet changes state.
     #[inline(always)]
     fn settle(&mut self, now: Instant, packet: &Packet, bytes: &[u8], verdict: &mut Verdict) {
-        let (mut decision, bridge, from_port) = match packet.origin {
-            Origin::Port(bridge, port) => {
-                (self.decide_from_port(now, (bridge, port), packet, bytes, verdict), Some(bridge), true)
-            }
-            Origin::Tunnel(bridge, carrier) => {
-                (self.decide_from_underlay(now, (bridge, carrier), packet, bytes, verdict), Some(bridge), false)
-            }
-            Origin::Ended { bridge, from_port, end } => {
-                let end = match end {
-                    End::Drop(reason) => Verdict::Drop(reason),
-                    End::Punt(reason) => Verdict::Punt(Punt { reason, bridge, frame: packet.frame }),
-                };
-                (Decision { code: set(verdict, end), ..Decision::NONE }, bridge, from_port)
-            }
+        let (bridge, from_port) = match packet.origin {
+            Origin::Port(bridge, _) => (Some(bridge), true),
+            Origin::Tunnel(bridge, _) => (Some(bridge), false),
+            Origin::Ended { bridge, from_port, .. } => (bridge, from_port),
         };
+        let mut decision = self.decide(now, packet, bytes, verdict);
         let idents = if decision.code == VerdictKind::Flood as u8 || decision.code == VerdictKind::Punt as u8 {
             decision = self.control_storm(now, bridge, packet.inner.dst(), decision, verdict);
             self.idents(verdict)
@@ -88,6 +79,9 @@ impl Engine<'_> {
                 }
             }
         }
+        if let Some(rule) = decision.judged.and_then(|judged| judged.rule) {
+            self.policy.hit(rule);
+        }
         self.counters.count(decision.code);
         let Some(bridge) = bridge else { return };
         if let Some(counters) = self.bridge_counters.get_mut(usize::from(bridge.0)) {
@@ -95,6 +89,24 @@ impl Engine<'_> {
         }
         if decision.miss {
             self.events.push(Event::Miss { bridge, mac: packet.inner.dst() });
+        }
+    }
+
+    /// Decides about a packet that has been read, and changes nothing.
+    #[inline(always)]
+    pub(super) fn decide(&self, now: Instant, packet: &Packet, bytes: &[u8], verdict: &mut Verdict) -> Decision {
+        match packet.origin {
+            Origin::Port(bridge, port) => self.decide_from_port(now, (bridge, port), packet, bytes, verdict),
+            Origin::Tunnel(bridge, carrier) => {
+                self.decide_from_underlay(now, (bridge, carrier), packet, bytes, verdict)
+            }
+            Origin::Ended { bridge, end, .. } => {
+                let end = match end {
+                    End::Drop(reason) => Verdict::Drop(reason),
+                    End::Punt(reason) => Verdict::Punt(Punt { reason, bridge, frame: packet.frame }),
+                };
+                Decision { code: set(verdict, end), ..Decision::NONE }
+            }
         }
     }
 

@@ -6,7 +6,7 @@
 
 use super::{DropReason, PuntReason};
 use crate::table::{BridgeId, EndpointId, GroupId, PortId};
-use crate::wire::{Edit, EtherType, Span, TunnelFlags, Vni};
+use crate::wire::{Edit, EtherType, Label, Span, TunnelFlags, Vni};
 
 macro_rules! handle {
     ($(#[$doc:meta])* $name:ident, $id:ident) => {
@@ -191,12 +191,21 @@ pub struct OuterFields {
     pub ttl: u8,
     /// The inner don't-fragment state.
     pub df: bool,
-    /// Tunnel flags.
+    /// Tunnel flags. G: the label's group goes into VXLAN's group policy ID; C: the label goes into Geneve's options.
     pub flags: TunnelFlags,
-    /// Group policy ID, sent where `flags` has G.
-    pub policy: u16,
+    /// The frame's security group and traffic class.
+    pub label: Label,
+    /// Bytes of Geneve options, right in front of the frame, that go on as they came; 0 for none.
+    pub options: u8,
+    /// The outer DSCP, or [`OuterFields::DSCP_OF_TEMPLATE`].
+    pub dscp: u8,
     /// What the tunnel carries.
     pub protocol: EtherType,
+}
+
+impl OuterFields {
+    /// No DSCP of the frame's own: the endpoint's template decides.
+    pub const DSCP_OF_TEMPLATE: u8 = 0xff;
 }
 
 /// The frame goes to all members of a bridge but the one it came from.

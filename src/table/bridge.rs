@@ -151,9 +151,12 @@ pub struct Bridge {
     pub(crate) ports: u16,
     /// The default flood list.
     pub(crate) flood_list: Option<GroupId>,
+    /// Whether the configuration speaks of security groups or traffic classes.
+    pub(crate) labelled: bool,
 }
 
 impl Bridge {
     /// An unused record; all bits zero.
-    pub const EMPTY: Self = Self { config: Slot::Empty, generation: 0, first_port: None, ports: 0, flood_list: None };
+    pub const EMPTY: Self =
+        Self { config: Slot::Empty, generation: 0, first_port: None, ports: 0, flood_list: None, labelled: false };
 }

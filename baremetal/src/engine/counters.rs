@@ -7,6 +7,7 @@ pub fn look(counters: &Counters) {
     sink(Counters::new());
     sink((Counters::verdicts(counters, any()), Counters::drops(counters, any()), Counters::packets(counters)));
     sink((Counters::copies(counters), Counters::copies_too_big(counters), Counters::copies_refused(counters)));
+    sink(Counters::copies_denied(counters));
     sink(Counters::rewrite_errors(counters, any()));
     for counter in Counters::iter(counters) {
         sink(counter);

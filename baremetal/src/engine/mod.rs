@@ -96,7 +96,11 @@ fn carry_out(engine: &Engine<'_>, verdict: &Verdict) {
     with_buffer(|out| sink(Engine::rewrite_into(engine, verdict, any(), bytes(), out)));
     with_buffer(|head| sink(Engine::rewrite_head(engine, verdict, any(), bytes(), head)));
     sink(Engine::sent(engine, verdict));
+    sink(Engine::explain(engine, any(), &any()));
     if let Verdict::Flood(flood) = verdict {
+        for copy in Engine::explain_copies(engine, flood) {
+            sink(copy);
+        }
         let mut cursor = hidden(Cursor::new());
         while let Some(copy) = Engine::next_copy(engine, flood, &mut cursor) {
             sink(copy);

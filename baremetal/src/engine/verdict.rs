@@ -54,7 +54,9 @@ impl Any for OuterFields {
             ttl: any(),
             df: any(),
             flags: any(),
-            policy: any(),
+            label: any(),
+            options: any(),
+            dscp: any(),
             protocol: any(),
         }
     }

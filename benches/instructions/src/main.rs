@@ -1,6 +1,6 @@
 //! Runs each case once between two functions that callgrind looks for: `.ci/instructions` counts what it executes.
 //!
-//! Prints a line for each case, in the order of the calls: its name and how many operations it is.
+//! `vtep-instructions [FILTER [TIMES]]` runs those whose name contains FILTER, so many times: for a profiler. Prints a line for each case, in the order of the calls: its name and how many operations it is.
 
 #[path = "../../cases/mod.rs"]
 mod cases;
@@ -21,14 +21,18 @@ fn main() {
     cases.extend(fdb::all(SLOTS));
     cases.extend([vxlan, geneve, v6].into_iter().flat_map(engine::traffic));
     cases.extend(flood::replication(64));
-    cases.retain(|case| !case.name.contains("floor"));
+    let filter = std::env::args().nth(1).unwrap_or_default();
+    let times = std::env::args().nth(2).map_or(1, |times| times.parse().expect("how many times"));
+    cases.retain(|case| !case.name.contains("floor") && case.name.contains(&filter));
     for mut case in cases {
         // The first run may do what later ones need not.
         case.work.prepare();
         case.work.run();
         case.work.prepare();
-        let sum = measured(case.work.as_mut());
-        done(sum);
+        for _ in 0..times {
+            let sum = measured(case.work.as_mut());
+            done(sum);
+        }
         println!("{} {}", case.name, case.ops);
     }
 }

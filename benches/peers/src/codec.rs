@@ -35,7 +35,7 @@ pub const PARSERS: [Parser; 8] = [
         parse: smoltcp_checked,
         geneve: false,
         ipv6: false,
-        unchecked: "the same; but it reads neither outer tags nor, as called here, IPv6",
+        unchecked: "nothing of it; as called here it reads no outer tags and no IPv6",
     },
     Parser {
         name: "smoltcp",

@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        ["measure", results] => measure(results, 21),
+        ["measure", results] => measure(results, 31),
         ["measure", results, rounds] => measure(results, rounds.parse()?),
         ["page", results, template, page, picture] => {
             let results = serde_json::from_str(&fs::read_to_string(results)?)?;

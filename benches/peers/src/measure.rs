@@ -34,7 +34,8 @@ pub fn group(name: &str, rounds: usize, mut cases: Vec<Case>) -> Group {
         for index in &order {
             let case = &mut cases[*index];
             turn(case);
-            times.entry(case.name.clone()).or_default().push(turn(case));
+            let cycles = (turn(case) * 100.0).round() / 100.0;
+            times.entry(case.name.clone()).or_default().push(cycles);
         }
     }
     Group { name: name.into(), cases: times }

@@ -36,7 +36,7 @@ pub fn draw(results: &Results, path: &str) -> Result<(), Box<dyn Error>> {
         .margin(12)
         .x_label_area_size(45)
         .y_label_area_size(55)
-        .build_cartesian_2d((first * 0.9..last * 12.0).log_scale(), (low * 0.7..high * 1.5).log_scale())?;
+        .build_cartesian_2d((first * 0.9..last * 30.0).log_scale().base(2.0), (low * 0.7..high * 1.5).log_scale())?;
     chart
         .configure_mesh()
         .x_desc("places in the table")
@@ -45,6 +45,7 @@ pub fn draw(results: &Results, path: &str) -> Result<(), Box<dyn Error>> {
             let slots = x.round() as usize;
             if slots > SIZES[3] { String::new() } else { short_slots(slots) }
         })
+        .x_labels(16)
         .x_max_light_lines(0)
         .label_style(("sans-serif", 13))
         .draw()?;

@@ -3,8 +3,8 @@
 use core::net::IpAddr;
 
 use vtep::engine::{
-    Command, CommandError, Config, Cursor, Done, DropReason, Egress, Engine, Event, Input, Place, Profile, Remote,
-    Storage, Verdict, VerdictKind,
+    Command, CommandError, Config, Cursor, Done, DropReason, Egress, Engine, Event, Input, LabelStorage, Place,
+    Profile, Remote, Storage, Verdict, VerdictKind,
 };
 use vtep::table::{
     BridgeConfig, BridgeId, Duration, Instant, Owner, PortConfig, PortId, UnderlayConfig, UnderlayId, UnderlayLink,
@@ -63,7 +63,9 @@ impl Vtep {
         };
         change(&mut setup);
         let memory: &'static mut Memory = Box::leak(Box::new(Memory::new()));
-        let mut vtep = Self { engine: Engine::new(memory.memory(), &setup.config), profile, now: Instant::ZERO };
+        let labels: &'static mut LabelStorage<16, 16, 2> = Box::leak(Box::new(LabelStorage::new()));
+        let engine = Engine::new(memory.memory(), &setup.config).with_labels(labels.memory());
+        let mut vtep = Self { engine, profile, now: Instant::ZERO };
         vtep.command(Command::SetUnderlay { id: UnderlayId(0), config: setup.underlay });
         vtep.command(Command::AddBridge { id: BridgeId(0), config: setup.bridge });
         let other = BridgeConfig { vni: Vni::truncating(OTHER_VNI), ..setup.bridge };
