@@ -68,6 +68,22 @@ impl<'h> Ovs<'h> {
         self.run(&format!("ovs-ofctl {what} br-int {argument}"))
     }
 
+    /// How many packets the flow with this cookie has matched, once that no longer changes: the datapath tells it to the
+    /// flow table about once a second.
+    #[track_caller]
+    pub(crate) fn settled_matches(&self, cookie: u64) -> u64 {
+        let mut before = None;
+        loop {
+            std::thread::sleep(std::time::Duration::from_millis(1500));
+            let flows = self.ofctl("dump-flows", &format!("cookie={cookie}/-1"));
+            let count = flows.split_once("n_packets=").and_then(|(_, rest)| rest.split(',').next()?.parse().ok());
+            let count: u64 = count.expect("a flow with this cookie");
+            if before.replace(count) == Some(count) {
+                return count;
+            }
+        }
+    }
+
     /// The number of the port that `br-int` has learned a MAC on; 1 for the pods here.
     #[track_caller]
     pub(crate) fn learned(&self, mac: &str) -> Option<String> {

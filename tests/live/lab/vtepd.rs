@@ -34,6 +34,17 @@ impl<'h> Vtepd<'h> {
         self.host.run(&self.line(words))
     }
 
+    /// Asks for what may be refused: its answer, or its complaint.
+    #[track_caller]
+    pub(crate) fn try_ctl(&self, words: &str) -> Result<String, String> {
+        self.host.try_run(&self.line(words))
+    }
+
+    /// The control socket.
+    pub(crate) fn socket(&self) -> &std::path::Path {
+        &self.socket
+    }
+
     /// Asks for JSON.
     #[track_caller]
     pub(crate) fn ctl_json(&self, words: &str) -> Value {

@@ -1,7 +1,7 @@
 //! `vtepd` and Open vSwitch's userspace datapath.
 //!
-//! Open vSwitch sets an option here. That it matches one which `vtepd` sends is not shown: `vtepd` sends none before the
-//! library has typed options.
+//! Open vSwitch sets an option here, and matches one: of another Open vSwitch, in an overlay in which `vtepd` is the third,
+//! as `vtepd` is not told to stamp any.
 
 use serde_json::json;
 
@@ -16,6 +16,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario::new("ovs: over VXLAN", over_vxlan),
     Scenario::new("ovs: over Geneve, with an option that may be ignored", over_geneve),
     Scenario::new("ovs: over Geneve, with an option that may not be ignored", critical_option),
+    Scenario::new("ovs: over Geneve, with an option that is matched", matched_option),
 ];
 
 fn over_vxlan() {
@@ -88,6 +89,42 @@ fn critical_option() {
     b.finds(&a);
     assert!(b.ping(&a, "-c 100 -i 0.005").is_whole());
     assert_eq!(vtepd.learned(&b.mac()).as_deref(), Some("192.0.2.2"));
+    vtepd.stop();
+}
+
+/// Three members of one overlay: one sets the option, one looks for it, and `vtepd` sends none.
+fn matched_option() {
+    let lab = Lab::new();
+    let [one, two, three] = [("vtepd", 1), ("ovs2", 2), ("ovs3", 3)].map(|(label, number)| lab.host(label, number));
+    one.tap("tap0");
+    let setter = Ovs::start(&two, "192.0.2.2", 1400);
+    let matcher = Ovs::start(&three, "192.0.2.3", 1400);
+    for (ovs, other) in [(&setter, "192.0.2.3"), (&matcher, "192.0.2.2")] {
+        ovs.tunnel("geneve", 11, "192.0.2.1");
+        ovs.tunnel("geneve", 12, other);
+    }
+    let ends = "--local 192.0.2.1 --remote 192.0.2.2 --remote 192.0.2.3";
+    let vtepd = one.vtepd(&format!("--type geneve --id 5000 --tap tap0 {ends}"));
+    let (a, b, c) = (one.pod(1, "tap0"), two.pod(2, "vx0"), three.pod(3, "vx0"));
+
+    set_option(&setter, "0x01");
+    matcher.ofctl("add-tlv-map", "{class=0xff00,type=0x01,len=4}->tun_metadata0");
+    matcher.ofctl("add-flow", &format!("priority=20,cookie=1,tun_metadata0={OPTION:#x},actions=normal"));
+    for (from, to) in [(&a, &b), (&b, &c), (&a, &c)] {
+        from.finds(to);
+    }
+    // Nothing but the echo requests and their answers is to be counted.
+    for (from, to) in [(&a, &c), (&c, &a), (&b, &c), (&c, &b)] {
+        from.run(&format!("ip neighbour replace {} lladdr {} dev eth0", to.ip(), to.mac()));
+    }
+    let with_option = matcher.settled_matches(1);
+    assert!(a.ping(&c, "-c 50 -i 0.005").is_whole());
+    assert_eq!(matcher.settled_matches(1), with_option, "vtepd sends none");
+    assert!(b.ping(&c, "-c 50 -i 0.005").is_whole());
+    assert_eq!(matcher.settled_matches(1), with_option + 50, "the other Open vSwitch does");
+    assert!(b.ping(&a, "-c 50 -i 0.005").is_whole(), "vtepd passes over it");
+    assert_eq!(vtepd.learned(&b.mac()).as_deref(), Some("192.0.2.2"));
+    assert_eq!(vtepd.learned(&c.mac()).as_deref(), Some("192.0.2.3"));
     vtepd.stop();
 }
 

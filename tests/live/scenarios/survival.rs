@@ -13,6 +13,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario::new("survival: the peer is killed and restarted", peer_restarts),
     Scenario::new("survival: vtepd is killed and restarted", vtepd_restarts),
     Scenario::new("survival: the flood list is edited while traffic runs", flood_list_edited),
+    Scenario::new("survival: the TAP device and the underlay's address vanish", devices_vanish),
+    Scenario::new("survival: garbage on the port and on the control socket", garbage),
 ];
 
 const VTEPD: &str = "--vni 5000=tap0 --vni 5001=tap1 --local 192.0.2.1 --remote 192.0.2.2";
@@ -116,6 +118,78 @@ fn flood_list_edited() {
     // The second network was left alone, and lost nothing of its traffic.
     let undisturbed = networks.nothing_leaked(&vtepd, &mut traffic);
     assert!(undisturbed.is_whole(), "{undisturbed:?}");
+    vtepd.stop();
+}
+
+fn devices_vanish() {
+    let lab = Lab::new();
+    let (here, there) = (lab.host("vtepd", 1), lab.host("kernel", 2));
+    let vtepd = here.vtepd("--id 5000 --tap tap0 --local 192.0.2.1 --remote 192.0.2.2");
+    there.run("ip link add vx0 type vxlan id 5000 local 192.0.2.2 remote 192.0.2.1 dev ul0 dstport 4789");
+    let pod = there.pod(2, "vx0");
+    // The host itself is the pod behind the device that vtepd makes.
+    let plug_in = || here.run("ip address add 10.5.0.1/24 dev tap0");
+    let reaches = || here.try_run(&format!("ping -q -n -c 1 -W 1 {}", pod.ip())).is_ok();
+    let resumes = |what: &str| eventually(&format!("{what}: the pod is reached"), || reaches().then_some(()));
+    let told = |incident: &str| {
+        let line = format!("incident {incident} 1");
+        eventually(&line, || vtepd.ctl("link show -s").contains(&line).then_some(()));
+    };
+    plug_in();
+    resumes("at first");
+
+    here.run("ip link del tap0");
+    told("tap-lost");
+    told("tap-back");
+    plug_in();
+    resumes("the TAP device is back");
+
+    here.run("ip address del 192.0.2.1/24 dev ul0");
+    told("underlay-lost");
+    assert!(!reaches());
+    here.run("ip address add 192.0.2.1/24 dev ul0");
+    told("underlay-back");
+    resumes("the underlay's address is back");
+
+    for text in ["the TAP device is gone", "the TAP device is back", "the underlay is gone", "the underlay is back"] {
+        assert!(vtepd.log().contains(text), "{}", vtepd.log());
+    }
+    vtepd.stop();
+}
+
+fn garbage() {
+    let lab = Lab::new();
+    let (here, there) = (lab.host("vtepd", 1), lab.host("kernel", 2));
+    here.tap("tap0");
+    let vtepd = here.vtepd("--id 5000 --tap tap0 --local 192.0.2.1 --remote 192.0.2.2");
+    there.run("ip link add vx0 type vxlan id 5000 local 192.0.2.2 remote 192.0.2.1 dev ul0 dstport 4789");
+    let (a, b) = (here.pod(1, "tap0"), there.pod(2, "vx0"));
+    a.finds(&b);
+    let before = vtepd.ctl("fdb show");
+
+    // Too short, without the VNI flag, of another network, without a whole frame.
+    let header = |flags: &str, vni: &str| format!("\\{flags}\\0\\0\\0{vni}\\0");
+    let (vni, other) = ("\\0\\023\\210", "\\0\\0\\1");
+    for (bytes, reason) in [
+        ("x".to_owned(), "outer-truncated"),
+        (header("0", vni), "no-vni"),
+        (header("010", other), "unknown-vni"),
+        (header("010", vni) + "frame", "inner-truncated"),
+    ] {
+        let counted = vtepd.dropped(reason);
+        let script = format!("printf '{bytes}' >/dev/udp/192.0.2.1/4789");
+        assert!(there.start_words(&["bash", "-c", &script]).wait(Duration::from_secs(10)));
+        eventually(reason, || (vtepd.dropped(reason) == counted + 1).then_some(()));
+    }
+    for words in ["fdb show --frob", "fdb add 02:00:00:00:00 dst ten", "fdb del 02:00:00:00:00:99", "shutdown"] {
+        let refused = vtepd.try_ctl(words).expect_err("a refusal");
+        assert!(refused.len() > 10 && !refused.contains("panicked"), "{words}: {refused}");
+    }
+    let mode = std::fs::metadata(vtepd.socket()).expect("the socket").permissions();
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o600);
+
+    assert_eq!(vtepd.ctl("fdb show"), before, "nothing was learned from any of it");
+    assert!(a.ping(&b, "-c 100 -i 0.005").is_whole());
     vtepd.stop();
 }
 

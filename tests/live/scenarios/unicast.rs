@@ -9,6 +9,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario::new("unicast: over IPv4", over_ipv4),
     Scenario::new("unicast: over IPv6", over_ipv6),
     Scenario::new("unicast: on port 8472", on_port_8472),
+    Scenario::new("unicast: over IPv4 and IPv6 at once", over_both),
     Scenario::new("unicast: vtepd makes its TAP device itself", own_tap),
 ];
 
@@ -53,6 +54,34 @@ fn on_port_8472() {
     assert!(a.ping(&b, "-c 1000 -f").is_whole());
     // The port is the device's own, and therefore not shown.
     assert!(!vtepd.ctl("fdb show").contains("port"), "{}", vtepd.ctl("fdb show"));
+    vtepd.stop();
+}
+
+/// One peer is reached over IPv4, the other over IPv6, from one TAP device.
+fn over_both() {
+    let lab = Lab::new();
+    let [here, four, six] =
+        [("vtepd", 1), ("kernel4", 2), ("kernel6", 3)].map(|(label, number)| lab.host(label, number));
+    here.tap("tap0");
+    let ends = "--local 192.0.2.1 --local fd00::1 --remote 192.0.2.2 --remote fd00::3";
+    let vtepd = here.vtepd(&format!("--id 5000 --tap tap0 {ends}"));
+    // What the larger header leaves is for all.
+    assert_eq!(here.mtu("tap0"), 1430);
+    for (host, local, remote) in [(&four, "192.0.2.2", "192.0.2.1"), (&six, "fd00::3", "fd00::1")] {
+        let ends = format!("local {local} remote {remote} dev ul0 dstport 4789");
+        host.run(&format!("ip link add vx0 mtu 1430 type vxlan id 5000 {ends}"));
+    }
+    let (a, b, c) = (here.pod(1, "tap0"), four.pod(2, "vx0"), six.pod(3, "vx0"));
+
+    for (from, to) in [(&a, &b), (&a, &c), (&b, &a), (&c, &a)] {
+        from.forget_neighbours();
+        from.finds(to);
+        assert!(from.ping(to, "-c 100 -i 0.005 -M do -s 1372").is_whole(), "from {} to {}", from.ip(), to.ip());
+    }
+    assert_eq!(vtepd.learned(&b.mac()).as_deref(), Some("192.0.2.2"));
+    assert_eq!(vtepd.learned(&c.mac()).as_deref(), Some("fd00::3"));
+    // No tunnel floods to a tunnel, whatever the families.
+    assert!(!b.reaches(&c));
     vtepd.stop();
 }
 
