@@ -15,7 +15,7 @@ use cortex_m_rt::entry;
 use cortex_m_semihosting::debug;
 use defmt_semihosting as _;
 use static_cell::ConstStaticCell;
-use vtep::engine::{Config, Engine, Profile};
+use vtep::engine::{Budget, Config, Engine, Profile};
 
 use scenario::Tables;
 
@@ -59,6 +59,17 @@ fn run() -> Result<(), &'static str> {
         size_of::<Tables>(),
         stack::statics()
     );
+    for (what, bytes) in [
+        ("an engine", Budget::ENGINE),
+        ("a bucket of four MACs", Budget::BUCKET),
+        ("a bridge", Budget::BRIDGE),
+        ("a port", Budget::PORT),
+        ("an endpoint", Budget::ENDPOINT),
+        ("a place on a flood list", Budget::MEMBER),
+        ("a waiting event", Budget::EVENT),
+    ] {
+        defmt::println!("memory of {=str}: {=usize} bytes", what, bytes);
+    }
     defmt::println!("passed");
     Ok(())
 }
