@@ -202,7 +202,8 @@ impl Arena {
             pairs: Pair::all().collect(),
             next: 0,
             clock,
-            costs: Vec::new(),
+            // All of it at once: a copy in between would push the tables out of the caches.
+            costs: Vec::with_capacity(1 << 15),
         };
         let mut underlay = UnderlayConfig::new(LOCAL);
         underlay.ipv6 = Some("2001:db8::fe".parse().expect("an address"));

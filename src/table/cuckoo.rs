@@ -89,6 +89,11 @@ pub struct Hash {
 impl Hash {
     /// The first bucket twice.
     pub(super) const NOWHERE: Self = Self { first: 0, second: 0 };
+
+    /// The other one of a key's buckets.
+    const fn other_than(self, here: u32) -> u32 {
+        if self.first == here { self.second } else { self.first }
+    }
 }
 
 /// What an insertion may do with an entry that stands where it looks.
@@ -230,7 +235,7 @@ impl<'a> Cuckoo<'a> {
 
     /// Puts a key that is not in the map and not 0 into a slot, moving others out of the way.
     ///
-    /// Looks into at most [`MAX_VISITS`] buckets, or [`MAX_VISITS_FULL`]. `judge` is asked about the entries that stand in the
+    /// Looks into ten buckets for a free slot, then into at most [`MAX_VISITS`], or [`MAX_VISITS_FULL`]. `judge` is asked about the entries that stand in the
     /// way and says which may go; the one that went is returned as key and value.
     ///
     /// # Errors
@@ -250,6 +255,9 @@ impl<'a> Cuckoo<'a> {
                 return Ok(None);
             }
         }
+        if self.step_aside(key, value, hash) {
+            return Ok(None);
+        }
         let mut near = Search::<MAX_VISITS_FULL>::new(hash);
         match near.run(self, &mut judge) {
             Some(find @ Find { dead: true, .. }) => Ok(self.take(&near, find, key, value)),
@@ -257,6 +265,24 @@ impl<'a> Cuckoo<'a> {
             Some(find) if self.is_crowded() => Ok(self.take(&near, find, key, value)),
             _ => self.place_far(key, value, hash, judge),
         }
+    }
+
+    /// [`Cuckoo::place`] where both candidates are full and one of their eight entries has a free slot in its other
+    /// bucket: up to 80 % load that is all an insertion ever needs, and it costs no search and no question.
+    fn step_aside(&mut self, key: u64, value: u64, hash: Hash) -> bool {
+        for here in [hash.first, hash.second] {
+            for lane in LANES {
+                let (moved, its_value) = self.slot(here, lane);
+                let other = self.hash(moved).other_than(here);
+                if let Some(free) = self.buckets.get(other as usize).and_then(Bucket::free_lane) {
+                    self.set(other, free, moved, its_value);
+                    self.set(here, lane, key, value);
+                    self.used = self.used.saturating_add(1);
+                    return true;
+                }
+            }
+        }
+        false
     }
 
     /// [`Cuckoo::place`] where the short search has found nothing free: in a function of its own, for
@@ -445,6 +471,7 @@ struct Find {
 
 /// A breadth-first search for a slot, from the two candidates outwards. No recursion, no heap.
 struct Search<const N: usize> {
+    start: Hash,
     visits: [Visit; N],
     len: u16,
 }
@@ -455,7 +482,7 @@ impl<const N: usize> Search<N> {
         if let Some(second) = visits.get_mut(1) {
             second.bucket = hash.second;
         }
-        Self { visits, len: if hash.first == hash.second { 1 } else { 2 } }
+        Self { start: hash, visits, len: if hash.first == hash.second { 1 } else { 2 } }
     }
 
     fn run(&mut self, map: &Cuckoo<'_>, judge: &mut impl FnMut(u64, u64) -> Fate) -> Option<Find> {
@@ -486,9 +513,9 @@ impl<const N: usize> Search<N> {
     /// Notes the other bucket of a key for a later visit, as long as there is space for notes.
     fn push(&mut self, map: &Cuckoo<'_>, key: u64, here: u32, parent: u16, lane: u8) {
         let Some(visit) = self.visits.get_mut(usize::from(self.len)) else { return };
-        let hash = map.hash(key);
-        let bucket = if hash.first == here { hash.second } else { hash.first };
-        if bucket != here {
+        let bucket = map.hash(key).other_than(here);
+        // What leads back to the start has been looked into: keys that were chosen to share two buckets lead nowhere.
+        if bucket != here && bucket != self.start.first && bucket != self.start.second {
             *visit = Visit { bucket, parent, lane };
             self.len = self.len.saturating_add(1);
         }
