@@ -93,6 +93,7 @@ pub fn plans() -> Vec<Plan> {
         geneve,
         Plan { options: 1, ..geneve },
         Plan { options: 3, ..geneve },
+        Plan { options: 1, labels: true, ..geneve },
         Plan { options: 1, checksum: true, ..geneve },
         Plan { options: 1, ipv6: true, checksum: true, ..geneve },
         Plan { options: 1, macs: 100_000, ..geneve },

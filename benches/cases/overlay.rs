@@ -8,7 +8,7 @@ use vtep::table::{
     UnderlayLink, WhenFull,
 };
 use vtep::wire::checksum::Sum;
-use vtep::wire::{Depth, Encapsulation, MacAddr, Vni, udp};
+use vtep::wire::{Depth, Encapsulation, MacAddr, SecurityGroup, Vni, udp};
 
 use super::floor::PACKETS;
 use super::tables::{Sizes, Tables};
@@ -38,6 +38,8 @@ pub struct Plan {
     /// Endpoints, all of them on the flood list.
     pub remotes: usize,
     pub when_full: WhenFull,
+    /// Whether frames are sent with an option that names the sender's security group, and options are read for it.
+    pub labels: bool,
 }
 
 impl Plan {
@@ -50,6 +52,7 @@ impl Plan {
         vnis: 1,
         remotes: 8,
         when_full: WhenFull::Evict,
+        labels: false,
     };
     pub const GENEVE: Self = Self { encapsulation: Encapsulation::Geneve, ..Self::VXLAN };
 
@@ -58,6 +61,9 @@ impl Plan {
         let mut name = format!("{encapsulation}/{}", if self.ipv6 { "v6" } else { "v4" });
         if self.options > 0 {
             name += &format!("/options-{}", self.options);
+        }
+        if self.labels {
+            name += "/labels";
         }
         if self.checksum {
             name += "/checksum";
@@ -180,6 +186,11 @@ impl Overlay {
         }
         let known = overlay.engine.fdb().count();
         assert!(known + macs / 1_000 >= macs * 2, "{known} of {} MACs were learned", macs * 2);
+        let [mut encap, _] = pools;
+        encap.aim([(0, 0)].into_iter());
+        let verdicts = overlay.verdicts(&encap);
+        let header = HEAD as u64 - overlay.rewrite(&mut encap, &verdicts);
+        assert_eq!(header, if plan.ipv6 { 70 } else { 50 } + if plan.labels { 8 } else { 0 }, "an outer header");
         overlay
     }
 
@@ -201,8 +212,10 @@ impl Overlay {
         }
         for n in 0..plan.vnis as u16 {
             let (bridge, vni) = (BridgeId(n), Vni::truncating(FIRST_VNI + u32::from(n)));
-            self.command(Command::AddBridge { id: bridge, config: BridgeConfig::new(plan.encapsulation, vni) });
-            self.command(Command::AddPort { id: PortId(n), config: PortConfig::new(bridge) });
+            let config = BridgeConfig { options: plan.labels, ..BridgeConfig::new(plan.encapsulation, vni) };
+            self.command(Command::AddBridge { id: bridge, config });
+            let group = if plan.labels { SecurityGroup::from_policy_id(7) } else { SecurityGroup::NONE };
+            self.command(Command::AddPort { id: PortId(n), config: PortConfig { group, ..PortConfig::new(bridge) } });
             for remote in 0..plan.remotes {
                 self.command(Command::FloodAdd { bridge, remote: Remote::at(plan.remote(remote)) });
             }
