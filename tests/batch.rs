@@ -158,8 +158,14 @@ fn run(sizes: &Sizes, scene: &Scene, ops: &[Op]) {
     twins.flush();
 }
 
+/// As many cases as `PROPTEST_CASES` says, or 100.
+fn config() -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(100);
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(100) })]
+    #![proptest_config(config())]
 
     #[test]
     fn a_batch_is_so_many_steps(

@@ -37,8 +37,14 @@ fn run(scene: &Scene, ops: &[Op]) {
     }
 }
 
+/// As many cases as `PROPTEST_CASES` says, or 400.
+fn config() -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(400);
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
+    #![proptest_config(config())]
 
     #[test]
     fn the_engine_is_a_bridge(

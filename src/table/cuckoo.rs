@@ -716,7 +716,8 @@ mod tests {
             assert!(asked.len() <= (MAX_VISITS + MAX_VISITS_FULL) * SLOTS);
             if random(&mut state) % 64 == 0 {
                 let keys: Vec<u64> = map.iter().map(|(key, _)| key).collect();
-                map.remove(keys[usize::try_from(random(&mut state)).unwrap() % keys.len()]);
+                let at = random(&mut state) % keys.len() as u64;
+                map.remove(keys[usize::try_from(at).unwrap()]);
             }
         }
         assert!(refusals > 50 && evictions > 50, "{refusals} {evictions}");
