@@ -30,7 +30,7 @@ fn vxlan_with_group_policy() {
 fn geneve_with_options_over_ipv6() {
     let area = [0xff, 0x00, 0x80, 0x01, 0xde, 0xad, 0xbe, 0xef, 0x01, 0x02, 0x03, 0x00];
     let datagram = udp(50_000, 6081, &geneve(0xc0, 0x0800, 0xff_ffff, &area, &ipv4(6, 0, &[0; 20])));
-    let expected = r#"{"frame":1,"tunnels":[{"kind":"geneve","src":"2001:db8::1","dst":"2001:db8::2","sport":50000,"dport":6081,"vni":16777215,"flags":"OC","protocol":"0x0800","options":[{"class":65280,"type":128,"critical":true,"data":"deadbeef"},{"class":258,"type":3,"critical":false,"data":""}]}],"inner":{"ethertype":"0x0800"}}"#;
+    let expected = r#"{"frame":1,"tunnels":[{"kind":"geneve","src":"2001:db8::1","dst":"2001:db8::2","sport":50000,"dport":6081,"vni":16777215,"flags":"OC","protocol":"0x0800","options":[{"class":65280,"type":128,"critical":true,"data":"deadbeef","name":"security-group","value":3735928559},{"class":258,"type":3,"critical":false,"data":""}]}],"inner":{"ethertype":"0x0800"}}"#;
     assert_eq!(line("geneve", &ethernet(0x86dd, &ipv6(17, &datagram)), &[]), expected);
 }
 

@@ -5,7 +5,10 @@ use std::net::IpAddr;
 use std::ops::Range;
 
 use serde::Serialize;
-use vtep::wire::geneve::Options;
+use serde_json::json;
+use vtep::wire::geneve::{OptionView, Options};
+use vtep::wire::label::{ClassOption, GroupOption};
+use vtep::wire::option_class::option_name;
 use vtep::wire::outer::{self, Checks, Checksums, Outer, Tunnel, TunnelPorts};
 use vtep::wire::{Encapsulation, EtherType, Layer, Reason, TunnelFlags, WireError, ethernet, ipv4, ipv6, udp, vlan};
 
@@ -57,6 +60,44 @@ struct OptionReport {
     kind: u8,
     critical: bool,
     data: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<serde_json::Value>,
+}
+
+impl OptionReport {
+    fn new(option: &OptionView<'_>) -> Self {
+        let OptionView { class, kind, data } = *option;
+        let group = option.read::<GroupOption>().ok().flatten().map(|o| ("security-group", json!(o.group.get())));
+        let of_class = option.read::<ClassOption>().ok().flatten().map(|o| ("traffic-class", json!(o.class)));
+        let ours = group.or(of_class);
+        let name = ours.as_ref().map(|(name, _)| *name).or_else(|| option_name(option.id()));
+        Self {
+            class,
+            kind,
+            critical: option.critical(),
+            data: data.iter().map(|byte| format!("{byte:02x}")).collect(),
+            name,
+            value: ours.map(|(_, value)| value).or_else(|| name.and_then(|name| value(name, data))),
+        }
+    }
+}
+
+/// What the data of an option with a name says.
+fn value(name: &str, data: &[u8]) -> Option<serde_json::Value> {
+    match (name, data) {
+        // OVN: one reserved bit, 15 bits of ingress port, 16 bits of egress port.
+        ("ovn-ports", &[a, b, c, d]) => {
+            let (ingress, egress) = (u16::from_be_bytes([a & 0x7f, b]), u16::from_be_bytes([c, d]));
+            Some(json!({ "ingress": ingress, "egress": egress }))
+        }
+        ("gwlb-flow-cookie", &[a, b, c, d]) => Some(json!(u32::from_be_bytes([a, b, c, d]))),
+        ("gwlb-endpoint" | "gwlb-attachment", bytes) => {
+            bytes.try_into().ok().map(|bytes| json!(format!("{:#018x}", u64::from_be_bytes(bytes))))
+        }
+        _ => None,
+    }
 }
 
 /// The innermost Ethernet header, or the type of what a tunnel carries instead of Ethernet.
@@ -309,12 +350,7 @@ impl TunnelReport {
         let mut options = Vec::new();
         for option in Options::new(area.of(packet).unwrap_or_default()) {
             match option {
-                Ok(option) => options.push(OptionReport {
-                    class: option.class,
-                    kind: option.kind,
-                    critical: option.critical(),
-                    data: option.data.iter().map(|byte| format!("{byte:02x}")).collect(),
-                }),
+                Ok(option) => options.push(OptionReport::new(&option)),
                 Err(error) => fault = Some(Fault::of(error, base + area.start as usize)),
             }
         }

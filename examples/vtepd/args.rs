@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use vtep::engine::Profile;
 use vtep::table::{Ageing, Duration};
-use vtep::wire::{Df, Encapsulation, Tos, Ttl, Vni};
+use vtep::wire::geneve::OptionId;
+use vtep::wire::{Df, Encapsulation, SecurityGroup, Tos, Ttl, Vni};
+
+use super::policy::PolicyFile;
 
 use super::guard::GuardArgs;
 
@@ -100,6 +103,15 @@ pub struct DaemonArgs {
     /// Speak the Group Policy extension of VXLAN
     #[arg(long)]
     pub gbp: bool,
+    /// The Geneve option of security groups: 0xff00:0x80 unless given
+    #[arg(long, value_name = "CLASS:TYPE", value_parser = option_id)]
+    pub sg_option: Option<OptionId>,
+    /// The security group of the stations behind a TAP device; repeatable
+    #[arg(long, value_name = "TAP=GROUP", value_parser = group_of)]
+    pub group_of: Vec<(String, SecurityGroup)>,
+    /// Which security groups may exchange frames; without it, groups are carried and learned only
+    #[arg(long, value_name = "FILE", value_parser = policy)]
+    pub policy: Option<PolicyFile>,
     /// Send UDP checksums over IPv4
     #[arg(long, overrides_with = "noudpcsum")]
     pub udpcsum: bool,
@@ -206,6 +218,20 @@ fn network(text: &str) -> Result<(Vni, String), String> {
     Ok((vni(id)?, device(tap)?))
 }
 
+fn option_id(text: &str) -> Result<OptionId, String> {
+    super::node::option_id(text)
+}
+
+fn group_of(text: &str) -> Result<(String, SecurityGroup), String> {
+    let (tap, group) = text.split_once('=').ok_or("write the TAP device and its group: --group-of tap0=12345")?;
+    Ok((device(tap)?, super::policy::group(group)?))
+}
+
+fn policy(path: &str) -> Result<PolicyFile, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    PolicyFile::parse(&text)
+}
+
 fn ageing(text: &str) -> Result<Ageing, String> {
     match (text, text.parse()) {
         ("never", _) => Ok(Ageing::Never),
@@ -307,6 +333,11 @@ mod tests {
             ("--vni 5000=averyveryverylongname", "1 to 15 characters"),
             ("--tap tap0", "--id <VNI>"),
             ("--dstport 0", "1..=65535"),
+            ("--sg-option 0xff00", "CLASS:TYPE"),
+            ("--sg-option 1:256", "8 bits"),
+            ("--group-of tap0", "--group-of tap0=12345"),
+            ("--group-of tap0=0", "1 to 16777214"),
+            ("--policy /nonexistent/policy", "No such file"),
         ] {
             let error = parse(words).err().unwrap_or_default();
             assert!(error.contains(answer), "{words}: {error}");

@@ -34,6 +34,8 @@ mod guard;
 #[allow(dead_code, unused_imports, reason = "examples/replay reads what this writes")]
 mod node;
 #[cfg(target_os = "linux")]
+mod policy;
+#[cfg(target_os = "linux")]
 mod request;
 #[cfg(target_os = "linux")]
 mod rows;

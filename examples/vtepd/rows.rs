@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value, json};
 use vtep::engine::{Engine, Event, Place};
-use vtep::table::{BridgeConfig, BridgeId, Destination, EndpointAddress, EndpointId, Owner};
-use vtep::wire::{MacAddr, Vni};
+use vtep::table::{BridgeConfig, BridgeId, Destination, EndpointAddress, EndpointId, Entry, Owner};
+use vtep::wire::{Label, MacAddr, Vni};
 
 use super::request::{Selection, State};
 use super::setup::Setup;
@@ -21,6 +21,8 @@ pub struct Row {
     pub sticky: bool,
     /// Seconds since it was refreshed, if that is asked for.
     pub used: Option<u64>,
+    /// Its security group and traffic class.
+    pub label: Label,
 }
 
 /// Where a MAC is, in names. What is the device's default is left out.
@@ -56,6 +58,7 @@ pub fn rows(engine: &Engine<'_>, setup: &Setup, selection: &Selection, used: boo
             state: state(entry.owner(), entry.sticky()),
             sticky: entry.sticky() && matches!(entry.owner(), Owner::Dynamic | Owner::Controller | Owner::Evpn),
             used: used.then_some(entry.age().as_secs()),
+            label: label(engine, entry),
         });
     }
     rows.retain(|row| selection.covers(setup, row));
@@ -79,7 +82,20 @@ impl Selection {
 fn permanent(engine: &Engine<'_>, setup: &Setup, bridge: BridgeId, mac: MacAddr, id: EndpointId) -> Option<Row> {
     let place = engine.place(Destination::Endpoint(id))?;
     let at = at(engine, setup, bridge, &place)?;
-    Some(Row { bridge, mac, at, state: State::Permanent, sticky: false, used: None })
+    Some(Row { bridge, mac, at, state: State::Permanent, sticky: false, used: None, label: Label::NONE })
+}
+
+/// An entry's label; the group of a station behind a port that has one is the port's.
+fn label(engine: &Engine<'_>, entry: Entry) -> Label {
+    let known = engine.label(entry);
+    let port = match entry.destination() {
+        Destination::Port(port) => engine.port_config(port),
+        _ => None,
+    };
+    match port.map(|port| port.group) {
+        Some(group) if !group.is_none() => Label::new(group, known.class()),
+        _ => known,
+    }
 }
 
 fn state(owner: Owner, sticky: bool) -> State {
@@ -174,6 +190,10 @@ impl Row {
             map.insert("used".into(), json!(used));
             map.insert("updated".into(), json!(used));
         }
+        if !self.label.is_none() {
+            map.insert("group".into(), json!(self.label.group().get()));
+            map.insert("class".into(), json!(self.label.class().get()));
+        }
         map.insert("flags".into(), self.flags().map(Value::from).collect());
         map.insert("state".into(), json!(self.state_word()));
         Value::Object(map)
@@ -185,6 +205,9 @@ impl fmt::Display for Row {
         write!(f, "{} {}", self.mac, self.at)?;
         if let Some(used) = self.used {
             write!(f, " used {used}/{used}")?;
+        }
+        if !self.label.is_none() {
+            write!(f, " group {} class {}", self.label.group(), self.label.class())?;
         }
         for word in self.flags().chain(Some(self.state_word()).filter(|word| !word.is_empty())) {
             write!(f, " {word}")?;
@@ -214,6 +237,8 @@ impl News {
             Event::Miss { bridge, mac } => ("miss", *bridge, *mac, None, None),
             Event::Duplicate { bridge, mac, place, other } => ("duplicate", *bridge, *mac, Some(place), Some(other)),
             Event::DuplicateCleared { bridge, mac } => ("duplicate-cleared", *bridge, *mac, None, None),
+            Event::Relabelled { bridge, mac, place, .. } => ("relabelled", *bridge, *mac, Some(place), None),
+            Event::LabelsFull { bridge, mac, place, .. } => ("labels-full", *bridge, *mac, Some(place), None),
             _ => return None,
         };
         // A miss is nowhere: what is left is the device and, among several, the VNI.
@@ -247,9 +272,18 @@ impl fmt::Display for News {
 mod tests {
     use super::*;
     use std::net::Ipv4Addr;
+    use vtep::wire::{SecurityGroup, TrafficClass};
 
     fn row(at: At, state: State) -> Row {
-        Row { bridge: BridgeId(0), mac: MacAddr([2, 0, 0, 0, 0, 1]), at, state, sticky: false, used: None }
+        Row {
+            bridge: BridgeId(0),
+            mac: MacAddr([2, 0, 0, 0, 0, 1]),
+            at,
+            state,
+            sticky: false,
+            used: None,
+            label: Label::NONE,
+        }
     }
 
     fn remote() -> At {
@@ -261,6 +295,7 @@ mod tests {
         let other = At { port: Some(8472), vni: Vni::new(77), ..remote() };
         let group = At { dst: Some(Ipv4Addr::new(239, 1, 1, 1).into()), via: Some("eth0".to_owned()), ..remote() };
         let local = At { dst: None, ..remote() };
+        let label = Label::new(SecurityGroup::new(12_345).unwrap(), TrafficClass::new(5).unwrap());
         let lines = [
             (row(remote(), State::Dynamic), "dev tap0 dst 10.0.0.2 self"),
             (row(other, State::ExternLearn), "dev tap0 dst 10.0.0.2 port 8472 vni 77 self extern_learn"),
@@ -269,6 +304,7 @@ mod tests {
             (row(At { blackhole: true, ..local }, State::Permanent), "dev tap0 self blackhole permanent"),
             (Row { used: Some(7), ..row(remote(), State::Dynamic) }, "dev tap0 dst 10.0.0.2 used 7/7 self"),
             (Row { sticky: true, ..row(remote(), State::Dynamic) }, "dev tap0 dst 10.0.0.2 self sticky"),
+            (Row { label, ..row(remote(), State::Dynamic) }, "dev tap0 dst 10.0.0.2 group 12345 class 5 self"),
         ];
         for (row, line) in lines {
             assert_eq!(row.to_string(), format!("02:00:00:00:00:01 {line}"));

@@ -3,9 +3,13 @@
 use std::net::IpAddr;
 
 use vtep::engine::{Command, Config, Profile, Remote};
-use vtep::table::{Admission, Ageing, BridgeConfig, BridgeId, PortConfig, PortId, UnderlayConfig, UnderlayId};
+use vtep::table::{
+    Action, Admission, Ageing, BridgeConfig, BridgeId, GroupMatch, Labels, PortConfig, PortId, Rule, UnderlayConfig,
+    UnderlayId,
+};
+use vtep::wire::geneve::Schema;
 use vtep::wire::template::max_inner_mtu;
-use vtep::wire::{Encapsulation, PortRange, Vni};
+use vtep::wire::{Encapsulation, PortRange, SecurityGroup, Vni};
 
 use super::args::DaemonArgs;
 use super::guard::GuardArgs;
@@ -34,6 +38,10 @@ pub struct Setup {
     pub mtu: Option<u16>,
     /// What protects each bridge.
     pub guard: GuardArgs,
+    pub schema: Schema,
+    /// TAP devices whose stations have a security group.
+    pub groups: Vec<(String, SecurityGroup)>,
+    pub rules: Vec<(GroupMatch, GroupMatch, Action)>,
 }
 
 impl Setup {
@@ -51,7 +59,28 @@ impl Setup {
         if args.gbp && encapsulation != Encapsulation::Vxlan {
             return Err("--gbp is an extension of VXLAN: leave it out, or write --type vxlan".to_owned());
         }
+        let grouped = args.sg_option.is_some() || !args.group_of.is_empty() || args.policy.is_some();
+        match encapsulation {
+            Encapsulation::Vxlan if args.sg_option.is_some() => {
+                return Err("--sg-option is an option of Geneve: write --type geneve, or --gbp without it".to_owned());
+            }
+            Encapsulation::Vxlan if grouped && !args.gbp => {
+                return Err("VXLAN carries security groups in the Group Policy extension: add --gbp".to_owned());
+            }
+            Encapsulation::Gpe if grouped => {
+                return Err(
+                    "VXLAN-GPE carries no security group: write --type geneve, or --type vxlan --gbp".to_owned()
+                );
+            }
+            _ => {}
+        }
         let (vnis, taps) = networks(args)?;
+        if let Some((tap, _)) = args.group_of.iter().find(|(tap, _)| !taps.iter().any(|(name, _)| name == tap)) {
+            return Err(format!("--group-of {tap}: no --tap or --vni names that device"));
+        }
+        if let Some((tap, group)) = args.group_of.iter().find(|(_, group)| args.gbp && group.policy_id().is_none()) {
+            return Err(format!("--group-of {tap}={group}: VXLAN has 16 bits for a group, 65535 at most"));
+        }
         let mut setup = Self {
             profile,
             bridge: bridge(args, profile, encapsulation, *vnis.first().ok_or("no VNI")?),
@@ -64,7 +93,12 @@ impl Setup {
             source_ports: source_ports(args, profile)?,
             mtu: args.mtu,
             guard: args.guard.clone(),
+            schema: Schema { group: args.sg_option.or(Schema::DEFAULT.group), ..Schema::DEFAULT },
+            groups: args.group_of.clone(),
+            rules: args.policy.as_ref().map(|policy| policy.rules.clone()).unwrap_or_default(),
         };
+        setup.bridge.options = grouped && encapsulation == Encapsulation::Geneve;
+        setup.bridge.policy = args.policy.as_ref().map(|policy| policy.enforcement);
         setup.check_remotes()?;
         setup.remotes.dedup();
         Ok(setup)
@@ -73,8 +107,14 @@ impl Setup {
     /// The engine's configuration, with a seed from a random source.
     pub fn config(&self, seed: [u64; 2]) -> Config {
         // A sixteenth of the table a tick: few wake-ups, and none that takes long.
-        let endpoint_macs = self.guard.endpoint_maxaddress;
-        Config { source_ports: self.source_ports, sweep: 4_096, endpoint_macs, ..Config::new(self.profile, seed) }
+        let (endpoint_macs, schema) = (self.guard.endpoint_maxaddress, self.schema);
+        Config {
+            source_ports: self.source_ports,
+            sweep: 4_096,
+            endpoint_macs,
+            schema,
+            ..Config::new(self.profile, seed)
+        }
     }
 
     /// Everything the engine is told at start but the ports, which follow when the TAP devices are there.
@@ -85,6 +125,9 @@ impl Setup {
             let members = self.remotes.iter().chain(&self.group);
             commands.extend(members.map(|a| Command::FloodAdd { bridge: id, remote: Remote::at(*a) }));
             commands.extend(self.guard.commands(id));
+            let rules =
+                self.rules.iter().map(|(from, to, action)| Rule { bridge: id, from: *from, to: *to, action: *action });
+            commands.extend(rules.map(|rule| Command::SetRule { rule }));
         }
         commands
     }
@@ -96,16 +139,29 @@ impl Setup {
 
     /// Adds the port of a TAP device.
     pub fn port_command(&self, port: PortId) -> Option<Command> {
-        let (_, bridge) = self.taps.get(port.index())?;
+        let (tap, bridge) = self.taps.get(port.index())?;
         let learning = self.bridge.ageing != Ageing::NoLearn;
         let max_macs = self.guard.port_maxaddress;
-        Some(Command::AddPort { id: port, config: PortConfig { learning, max_macs, ..PortConfig::new(*bridge) } })
+        let group = self.groups.iter().find(|(name, _)| name == tap).map(|(_, group)| *group).unwrap_or_default();
+        Some(Command::AddPort {
+            id: port,
+            config: PortConfig { learning, max_macs, group, ..PortConfig::new(*bridge) },
+        })
+    }
+
+    /// How many labels and rules there must be room for.
+    pub fn labels_and_rules(&self) -> (u16, u16) {
+        let grouped = self.bridge.options || self.bridge.gbp;
+        let rules = self.rules.len().saturating_mul(self.vnis.len());
+        (if grouped { Labels::MAX } else { 0 }, u16::try_from(rules).unwrap_or(u16::MAX))
     }
 
     /// The largest MTU of a TAP device whose frames fit the underlay.
     pub fn fitting_mtu(&self, underlay_mtu: u16) -> u16 {
         let ipv6 = self.underlay.ipv6.is_some();
-        let mtu = max_inner_mtu(usize::from(underlay_mtu), self.bridge.encapsulation, ipv6, 0, 0);
+        // The largest that are ever written (RFC 8926 section 4.4.1).
+        let options = if self.bridge.options { Schema::MAX_WRITTEN } else { 0 };
+        let mtu = max_inner_mtu(usize::from(underlay_mtu), self.bridge.encapsulation, ipv6, options, 0);
         u16::try_from(mtu).unwrap_or(u16::MAX)
     }
 
@@ -239,6 +295,18 @@ mod tests {
     }
 
     #[test]
+    fn groups_take_room_in_the_tunnel_and_in_memory() {
+        let words = "--type geneve --id 1 --tap a --local 10.0.0.1 --group-of a=12345 --sg-option 0x0100:1";
+        let setup = setup(words).unwrap();
+        assert_eq!(setup.schema.group, Some(vtep::wire::geneve::OptionId::new(0x0100, 1)));
+        assert!(setup.bridge.options && setup.bridge.policy.is_none());
+        assert_eq!(setup.fitting_mtu(1500), 1434);
+        assert_eq!(setup.labels_and_rules(), (4095, 0));
+        let Some(Command::AddPort { config, .. }) = setup.port_command(PortId(0)) else { panic!("a port") };
+        assert_eq!(config.group.get(), 12_345);
+    }
+
+    #[test]
     fn profiles_choose_what_is_not_said() {
         let rfc = setup("--id 1 --tap a --local 10.0.0.1").unwrap();
         let linux = setup("--id 1 --tap a --local 10.0.0.1 --profile linux").unwrap();
@@ -264,6 +332,11 @@ mod tests {
             ("--id 1 --tap a --local 10.0.0.1 --l3miss", "--l2miss is there"),
             ("--type geneve --id 1 --tap a --local 10.0.0.1 --gbp", "--type vxlan"),
             ("--id 1 --tap a --local 10.0.0.1 --srcport 2000 1000", "--srcport 1000 2000"),
+            ("--id 1 --tap a --local 10.0.0.1 --sg-option 0xff00:0x80", "write --type geneve"),
+            ("--id 1 --tap a --local 10.0.0.1 --group-of a=7", "add --gbp"),
+            ("--id 1 --tap a --local 10.0.0.1 --gbp --group-of a=65536", "65535 at most"),
+            ("--id 1 --tap a --local 10.0.0.1 --gbp --group-of b=7", "no --tap or --vni"),
+            ("--type gpe --id 1 --tap a --local 10.0.0.1 --group-of a=7", "VXLAN-GPE carries no security group"),
         ] {
             let error = setup(words).err().unwrap_or_default();
             assert!(error.contains(answer), "{words}: {error}");

@@ -11,6 +11,7 @@ mod tables;
 mod tests;
 mod text;
 
+pub use label_text::option_id;
 pub use record::{HEADER_LINES, Header, Journal, Line, read_header, read_line};
 pub use summary::Summary;
 pub use tables::{Sizes, Tables};
