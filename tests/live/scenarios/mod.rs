@@ -3,6 +3,7 @@
 mod ageing;
 mod extensions;
 mod group;
+mod groups;
 mod mesh;
 mod ovs;
 mod survival;
@@ -17,6 +18,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         group::SCENARIOS,
         extensions::SCENARIOS,
         ovs::SCENARIOS,
+        groups::SCENARIOS,
         mesh::SCENARIOS,
         ageing::SCENARIOS,
         survival::SCENARIOS,
