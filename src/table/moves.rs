@@ -208,7 +208,7 @@ impl<'a> Moves<'a> {
     /// For a digest of the state: nothing, while no MAC has moved.
     pub(crate) fn words(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         let rest = (self.forgotten != 0 || self.cursor != 0).then_some((self.forgotten, self.cursor as u64));
-        (0_u64..)
+        (0..u64::MAX)
             .zip(self.map.words())
             .filter(|(_, (key, _))| *key != 0)
             .map(|(at, (key, value))| (at ^ key, value))
