@@ -289,7 +289,8 @@ impl World<'_> {
         let books = &mut node.books;
         if done.is_ok() && !books.pins.contains_key(&(id, mac)) {
             let before = books.learned.get(&(id, mac)).copied();
-            let moved = before.is_some_and(|known| known.place != place);
+            // Where events were lost, it may have aged in between.
+            let moved = before.is_some_and(|known| known.place != place) && books.sure;
             Promise::PinsStay.that(!(moved && before.is_some_and(|known| known.sticky)), || {
                 format!("VTEP {vtep}: sticky {mac} moved to {place:?} from {before:?} by another core")
             })?;

@@ -147,7 +147,8 @@ impl Books {
             Event::Aged { bridge, mac, place } | Event::Evicted { bridge, mac, place } => {
                 let before = self.learned.remove(&(bridge.0, mac));
                 let same = before.is_some_and(|known| known.place == place);
-                let kept = before.is_some_and(|known| known.sticky) && matches!(event, Event::Evicted { .. });
+                let kept =
+                    before.is_some_and(|known| known.sticky) && matches!(event, Event::Evicted { .. }) && self.sure;
                 Promise::PinsStay.that(!kept, || format!("sticky {mac} was evicted"))?;
                 Promise::EventsTell.that(same || !self.sure, || format!("{event:?}, but it stood at {before:?}"))
             }
@@ -172,7 +173,8 @@ impl Books {
             return Ok(());
         }
         let before = self.learned.insert(key, Known { place: to, sticky: false });
-        Promise::PinsStay.that(before.is_none_or(|known| !known.sticky), || format!("sticky {mac} moved to {to:?}"))?;
+        let stuck = before.is_some_and(|known| known.sticky) && self.sure;
+        Promise::PinsStay.that(!stuck, || format!("sticky {mac} moved to {to:?}"))?;
         let same = before.is_some_and(|known| known.place == from);
         Promise::EventsTell
             .that(same || !self.sure, || format!("{mac} moved from {from:?}, but it stood at {before:?}"))
