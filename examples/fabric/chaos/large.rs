@@ -49,12 +49,13 @@ pub fn scenario(seed: u64, size: usize) -> Scenario {
             hosts.push(host(tenant as u16, number, if nth / TENANTS % 2 == 0 { None } else { Some(1) }));
         }
     }
-    // A MAC for each host that may be heard, with a sixth to spare; an endpoint for each VTEP in each encapsulation.
+    // A MAC for each host that may be heard, with a sixth to spare; an endpoint for each VTEP, and more.
     let heard = SPAN.min(size) * size + size;
     let vtep = VtepShape {
         linux: false,
         buckets: (heard + heard / 6).div_ceil(4),
-        endpoints: size + 3 * SPAN,
+        // Those of restarted VTEPs' old addresses stay until what was learned there has aged.
+        endpoints: size + size / 25 + 3 * SPAN,
         events: 64,
         sweep: 64,
         packets: false,
@@ -136,8 +137,9 @@ pub fn play(world: &mut World<'_>, tell: &mut dyn FnMut(&Phase)) -> Held {
     })?;
     phase(world, "healed: hosts around restarted VTEPs announce themselves again", &mut |world| {
         for host in 0..hosts {
-            let group = world.hosts[host].vtep / SPAN * SPAN;
-            if (group..group + SPAN).any(restarts) || world.hosts[host].tenant == 0 {
+            let (vtep, flat) = (world.hosts[host].vtep, world.hosts[host].tenant == 0);
+            let group = vtep / SPAN * SPAN;
+            if if flat { restarts(vtep) } else { (group..group + SPAN).any(restarts) } {
                 speak(world, host)?;
             }
         }
