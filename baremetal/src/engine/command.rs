@@ -27,7 +27,9 @@ impl Any for Command {
             8 => Self::FloodAdd { bridge: any(), remote: any() },
             9 => Self::FloodRemove { bridge: any(), remote: any() },
             10 => Self::FdbAdd { bridge: any(), mac: any(), place: any(), owner: any(), sticky: any(), label: any() },
-            11 => Self::FdbReplace { bridge: any(), mac: any(), place: any(), owner: any(), sticky: any(), label: any() },
+            11 => {
+                Self::FdbReplace { bridge: any(), mac: any(), place: any(), owner: any(), sticky: any(), label: any() }
+            }
             12 => Self::FdbAppend { bridge: any(), mac: any(), remote: any() },
             13 => Self::FdbDelete { bridge: any(), mac: any(), remote: any() },
             14 => Self::Learn { bridge: any(), mac: any(), place: any(), label: any() },
