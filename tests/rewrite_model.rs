@@ -22,7 +22,7 @@ use core::net::IpAddr;
 use proptest::prelude::*;
 use reference::ops::{ops, scenes};
 use reference::tables::Sizes;
-use reference::{Copy, Handled, Op, Rig, Scene, Tables, To};
+use reference::{Copy, Handled, Header, Op, Rig, Scene, Tables, To};
 use std::collections::HashSet;
 use vtep::engine::{Cursor, Egress, Encapsulate, Engine, Flood, RewriteError, Verdict};
 use vtep::table::{EndpointAddress, PortId, UnderlayConfig};
@@ -122,7 +122,7 @@ fn span_end(copy: &Verdict) -> usize {
 }
 
 /// Checks what is written for one copy.
-fn check_copy(rig: &Rig<'_>, input: &[u8], copy: &Verdict, wanted: &Copy) {
+fn check_copy(rig: &Rig<'_>, op: &Op, input: &[u8], copy: &Verdict, wanted: &Copy) {
     let frame = wanted.frame.bytes();
     for depth in DEPTHS {
         let written = write(&rig.engine, copy, depth, input);
@@ -156,8 +156,23 @@ fn check_copy(rig: &Rig<'_>, input: &[u8], copy: &Verdict, wanted: &Copy) {
                 continue;
             }
         };
-        check_packet(&packet, verdict, underlay, address, wanted, &frame);
+        let fixed = match address.encapsulation {
+            Encapsulation::Vxlan => group_policy(rig, op).unwrap_or([8, 0, 0, 0]),
+            Encapsulation::Gpe => [12, 0, 0, 3],
+            Encapsulation::Geneve => [0, 0, 0x65, 0x58],
+        };
+        check_packet(&packet, verdict, underlay, address, fixed, wanted, &frame);
     }
+}
+
+/// The Group Policy header that a frame from a tunnel keeps in the next one: its group goes with it.
+fn group_policy(rig: &Rig<'_>, op: &Op) -> Option<[u8; 4]> {
+    let Op::Underlay(packet) = op else { return None };
+    let Header::Policy { dont_learn } = packet.header else { return None };
+    let came_by = (packet.dst_port, packet.vni);
+    let mut bridges = rig.model.bridges.values().map(|bridge| &bridge.config);
+    let config = bridges.find(|config| (config.udp_port, config.vni.get()) == came_by)?;
+    (config.gbp && config.encapsulation == Encapsulation::Vxlan).then_some([0x88, u8::from(dont_learn) << 6, 0, 5])
 }
 
 /// The Ethernet address of an underlay group.
@@ -191,6 +206,7 @@ fn check_packet(
     verdict: &Encapsulate,
     underlay: &UnderlayConfig,
     address: EndpointAddress,
+    fixed: [u8; 4],
     wanted: &Copy,
     frame: &[u8],
 ) {
@@ -200,11 +216,6 @@ fn check_packet(
     assert_eq!((read.src_port, read.dst_port), (verdict.outer.src_port, address.port));
     assert_eq!(read.vni(), wanted.vni);
     assert!(read.inner == frame, "inner: {:02x?}, expected {frame:02x?}", read.inner);
-    let fixed: [u8; 4] = match address.encapsulation {
-        Encapsulation::Vxlan => [8, 0, 0, 0],
-        Encapsulation::Gpe => [12, 0, 0, 3],
-        Encapsulation::Geneve => [0, 0, 0x65, 0x58],
-    };
     assert_eq!((&read.tunnel[..4], read.tunnel[7], read.options.len()), (&fixed[..], 0, 0));
 
     let (tos, ttl, df) = wanted.inherited;
@@ -390,7 +401,7 @@ fn run(scene: &Scene, ops: &[Op]) {
         held.iter_mut().for_each(|held| held.check(&rig, op));
         let Some(handled) = handled else { continue };
         for (copy, wanted) in &handled.copies {
-            check_copy(&rig, &handled.input, copy, wanted);
+            check_copy(&rig, op, &handled.input, copy, wanted);
         }
         match &handled.verdict {
             Verdict::Flood(flood) => check_flood_in_one_buffer(&rig.engine, flood, &handled.input),
