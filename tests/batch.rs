@@ -71,7 +71,13 @@ impl<'a> Twins<'a> {
     }
 
     fn packet(&mut self, packet: Packet) {
-        self.verdicts.push(self.single.step(self.now(), &packet.input()));
+        let told = self.single.explain(self.now(), &packet.input()).verdict;
+        let verdict = self.single.step(self.now(), &packet.input());
+        // `explain` decides by the whole step, which a packet of the fast path never sees.
+        if matches!(verdict, Verdict::Deliver(_) | Verdict::Encapsulate(_)) {
+            assert_eq!(verdict, told);
+        }
+        self.verdicts.push(verdict);
         self.waiting.push(packet);
     }
 

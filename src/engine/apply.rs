@@ -3,6 +3,7 @@
 use core::net::IpAddr;
 
 use super::apply_fdb::Told;
+use super::fast_path::is_fast;
 use super::labelled::is_labelled;
 use super::state::raise_removed;
 use super::{Command, CommandError, Done, Engine};
@@ -20,6 +21,7 @@ impl Engine<'_> {
     /// [`CommandError`]; nothing has changed.
     pub fn command(&mut self, now: Instant, command: &Command) -> Result<Done, CommandError> {
         let now = self.advance(now);
+        self.endpoints.outdate();
         match *command {
             Command::SetUnderlay { id, config } => self.set_underlay(id, &config),
             Command::AddBridge { id, config } => self.add_bridge(id, &config),
@@ -107,8 +109,8 @@ impl Engine<'_> {
         self.set_fdb_bridge(id, config)?;
         self.udp_ports = udp_ports;
         if let Some(record) = self.bridges.get_mut(usize::from(id.0)) {
-            let labelled = is_labelled(config);
-            *record = Bridge { config: Slot::Taken(*config), generation, labelled, ..Bridge::EMPTY };
+            let (labelled, fast) = (is_labelled(config), is_fast(config));
+            *record = Bridge { config: Slot::Taken(*config), generation, labelled, fast, ..Bridge::EMPTY };
         }
         self.reset_guard(id);
         self.refresh_pass();
@@ -134,7 +136,7 @@ impl Engine<'_> {
         self.udp_ports = udp_ports;
         if let Some(record) = self.bridges.get_mut(usize::from(id.0)) {
             record.config = Slot::Taken(*config);
-            record.labelled = is_labelled(config);
+            (record.labelled, record.fast) = (is_labelled(config), is_fast(config));
         }
         self.refresh_pass();
         Ok(Done::Ok)

@@ -98,7 +98,12 @@ impl Engine<'_> {
     /// The tunnel header's own rules that need the VNI's configuration: reserved bits and options. What it says of the
     /// frame's label comes with it, where the bridge reads that.
     #[inline]
-    fn check_tunnel_header(&self, config: &BridgeConfig, outer: &Outer, bytes: &[u8]) -> Result<Found, WireError> {
+    pub(super) fn check_tunnel_header(
+        &self,
+        config: &BridgeConfig,
+        outer: &Outer,
+        bytes: &[u8],
+    ) -> Result<Found, WireError> {
         let tunnel = &outer.tunnel;
         let header = || tunnel.header.of(bytes).unwrap_or(&[]);
         if self.switches.contains(Switches::STRICT_RESERVED) {
@@ -154,7 +159,7 @@ impl Engine<'_> {
         };
         let Network { config, .. } = network;
         let inner = packet.inner;
-        let source = match self.admit(network, carrier) {
+        let source = match self.admit(network, &Self::address_of(config, carrier), carrier.checksum) {
             Ok(source) => source,
             Err(reason) => return decision.drop(verdict, reason),
         };
@@ -203,7 +208,7 @@ impl Engine<'_> {
     }
 
     /// Whether a destination address is ours: a unicast address of the underlay, or a group that the bridge floods to.
-    fn is_ours(&self, id: UnderlayId, underlay: &UnderlayConfig, bridge: &Bridge, address: IpAddr) -> bool {
+    pub(super) fn is_ours(&self, id: UnderlayId, underlay: &UnderlayConfig, bridge: &Bridge, address: IpAddr) -> bool {
         self.switches.contains(Switches::ANY_DESTINATION)
             || underlay.is_local(address)
             || address.is_multicast() && self.listed_at(bridge, id, address).is_some()
@@ -248,10 +253,15 @@ impl Engine<'_> {
 
     /// Who sent a packet, and whether this bridge listens to them.
     #[inline(always)]
-    fn admit(&self, network: Network<'_>, carrier: Carrier) -> Result<Source, DropReason> {
+    pub(super) fn admit(
+        &self,
+        network: Network<'_>,
+        address: &EndpointAddress,
+        checksum: UdpChecksum,
+    ) -> Result<Source, DropReason> {
         let Network { bridge, config, .. } = network;
-        let Carrier { underlay, src, .. } = carrier;
-        let id = self.sender(bridge, &Self::address_of(config, carrier));
+        let EndpointAddress { underlay, address: src, .. } = *address;
+        let id = self.sender(bridge, address);
         let configured = || self.endpoints.at(underlay, src).any(|(id, e)| self.is_configured(id, e));
         let admitted = match config.admission {
             Admission::Anyone => true,
@@ -261,7 +271,7 @@ impl Engine<'_> {
         if !admitted {
             return Err(DropReason::UnknownEndpoint);
         }
-        if carrier.checksum == UdpChecksum::Zero
+        if checksum == UdpChecksum::Zero
             && src.is_ipv6()
             && !configured()
             && !self.switches.contains(Switches::ZERO_CHECKSUM_FROM_ANYONE)
@@ -284,7 +294,7 @@ fn check_group_policy(header: &[u8]) -> Result<(), WireError> {
 
 /// Whether an address can be a sender's: not unspecified, multicast, broadcast or loopback.
 #[inline]
-fn is_sender(address: IpAddr) -> bool {
+pub(super) fn is_sender(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(a) => {
             let [first, ..] = a.octets();

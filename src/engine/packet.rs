@@ -58,9 +58,6 @@ pub(super) struct Carrier {
 }
 
 impl Packet {
-    /// No packet.
-    pub(super) const NOTHING: Self = Self::refused(DropReason::OuterOther);
-
     /// A packet that goes no further.
     #[cold]
     pub(super) const fn ended(bridge: Option<BridgeId>, from_port: bool, frame: Span, end: End) -> Self {

@@ -2,6 +2,7 @@
 
 use super::decision::Network;
 use super::memory::Rest;
+use super::senders::Senders;
 use super::{BridgeCounters, Counters, Event, Events, LabelMemory, Memory, Place, PortHandle, Profile, Switches};
 use crate::table::fdb::{Probe, Removal, Removed};
 use crate::table::{
@@ -85,6 +86,7 @@ pub struct Engine<'a> {
     pub(super) policy: Policy<'a>,
     pub(super) traffic: &'a mut [TrafficMap],
     seeds: [u64; 2],
+    pub(super) senders: Senders,
     now: Instant,
     last_tick: Instant,
     /// How long a sweep over the whole FDB may take, if anything ages.
@@ -148,6 +150,7 @@ impl<'a> Engine<'a> {
             policy: Policy::new(&mut [], &mut [], config.seed),
             traffic: &mut [],
             seeds: config.seed,
+            senders: Senders::NONE,
             now: Instant::ZERO,
             last_tick: Instant::ZERO,
             pass: None,

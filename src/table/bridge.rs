@@ -153,10 +153,19 @@ pub struct Bridge {
     pub(crate) flood_list: Option<GroupId>,
     /// Whether the configuration speaks of security groups or traffic classes.
     pub(crate) labelled: bool,
+    /// Whether the configuration leaves its common packets to the engine's fast path.
+    pub(crate) fast: bool,
 }
 
 impl Bridge {
     /// An unused record; all bits zero.
-    pub const EMPTY: Self =
-        Self { config: Slot::Empty, generation: 0, first_port: None, ports: 0, flood_list: None, labelled: false };
+    pub const EMPTY: Self = Self {
+        config: Slot::Empty,
+        generation: 0,
+        first_port: None,
+        ports: 0,
+        flood_list: None,
+        labelled: false,
+        fast: false,
+    };
 }

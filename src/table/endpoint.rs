@@ -195,13 +195,15 @@ pub struct Endpoints<'a> {
     /// Where the search for a free place starts.
     cursor: u16,
     used: u16,
+    /// Goes up whenever an answer to who is where might be another than before.
+    version: u64,
 }
 
 impl<'a> Endpoints<'a> {
     /// No endpoints yet. `map` needs a bucket for every two endpoints to be sure of a place (two keys each).
     pub fn new(slots: &'a mut [EndpointSlot], map: &'a mut [Bucket], seed: [u64; 2]) -> Self {
         slots.fill(EndpointSlot::EMPTY);
-        Self { slots, map: Cuckoo::new(map, seed), seed, cursor: 0, used: 0 }
+        Self { slots, map: Cuckoo::new(map, seed), seed, cursor: 0, used: 0, version: 1 }
     }
 
     /// The endpoint at an index.
@@ -217,6 +219,17 @@ impl<'a> Endpoints<'a> {
             Occupancy::Taken { endpoint, .. } => Some(endpoint),
             Occupancy::Free { .. } => None,
         }
+    }
+
+    /// A number that stays the same as long as the answers do; never 0.
+    #[inline]
+    pub(crate) const fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Makes whatever was concluded from earlier answers outdated.
+    pub(crate) const fn outdate(&mut self) {
+        self.version = self.version.wrapping_add(1);
     }
 
     /// The endpoint with exactly this address. Cost: at most two cache lines of the map and the endpoint's own.
@@ -273,6 +286,7 @@ impl<'a> Endpoints<'a> {
     /// # Errors
     /// [`EndpointError`]; nothing changes.
     pub(crate) fn insert(&mut self, endpoint: Endpoint) -> Result<EndpointId, EndpointError> {
+        self.outdate();
         let id = self.free_place().ok_or(EndpointError::Full)?;
         let address = endpoint.address;
         let key = self.key(&address);
@@ -296,6 +310,7 @@ impl<'a> Endpoints<'a> {
 
     /// Removes an endpoint; handles to it become stale. Cost: linear in the endpoints at the same IP address.
     pub(crate) fn remove(&mut self, id: EndpointId) {
+        self.outdate();
         let Some(slot) = self.slots.get_mut(usize::from(id.0)) else { return };
         let Occupancy::Taken { sibling: after, endpoint: Endpoint { address, generation, .. } } = slot.0 else {
             return;

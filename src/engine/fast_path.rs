@@ -1,0 +1,216 @@
+//! The fast path: the kinds of packet that nearly all traffic consists of, decided in one go.
+//!
+//! These are untagged frames between stations that the FDB knows where they are, in a bridge that has nothing to do with
+//! security groups, traffic classes or VLAN maps: from a port to an endpoint, and from an endpoint of old to a port. Whatever
+//! else a packet may be, the fast path finds out before it has changed anything, and leaves it to the
+//! [whole step](super::step), which is where to read what is done and why. Both give the same verdict and the same
+//! state; tests hold them against each other.
+
+use super::labelled::is_labelled;
+use super::senders::Sender;
+use super::{Deliver, Encapsulate, EndpointHandle, Engine, Form, Ingress, Input, OuterFields, Verdict, VerdictKind};
+use crate::table::fdb::Probe;
+use crate::table::{
+    Ageing, BridgeConfig, BridgeId, Destination, EndpointId, Instant, Meta, PortId, UnderlayId, VlanDecap, VlanEncap,
+};
+use crate::wire::edit::Edit;
+use crate::wire::{Ecn, EtherType, FrameKind, Inner, IpKind, Label, Span, TunnelFlags, ecn, flow_hash, outer};
+
+/// A packet of the fast path that has been read, before the FDB was asked: what is needed of it afterwards. 64 bytes.
+#[derive(Clone, Copy)]
+pub(super) struct Ready {
+    src: Probe,
+    dst: Probe,
+    frame: Span,
+    from: From,
+    bridge: BridgeId,
+    /// Of a frame from a port, what the outer header will need.
+    flow: u32,
+    tos: u8,
+    ttl: u8,
+    df: bool,
+}
+
+/// Where it came from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum From {
+    Port(PortId),
+    Endpoint(EndpointId),
+    /// It is none of the fast path's, though its memory may be touched ahead for the whole step.
+    Elsewhere,
+}
+
+impl Ready {
+    /// A packet for the whole step.
+    pub(super) const NOT: Self = Self {
+        src: Probe::NOWHERE,
+        dst: Probe::NOWHERE,
+        frame: Span::new(0, 0),
+        from: From::Elsewhere,
+        bridge: BridgeId(0),
+        flow: 0,
+        tos: 0,
+        ttl: 0,
+        df: false,
+    };
+}
+
+impl Engine<'_> {
+    /// Reads a packet; [`Ready::NOT`] or the like if it is none of the fast path's.
+    #[inline(always)]
+    pub(super) fn make_ready(&mut self, input: &Input<'_>) -> Ready {
+        match input.ingress {
+            Ingress::Port { port, payload: FrameKind::Ethernet } => self.ready_frame(port, input.bytes),
+            Ingress::Underlay { underlay, form } => self.ready_tunnel(underlay, form, input.bytes),
+            Ingress::Port { .. } => Ready::NOT,
+        }
+    }
+
+    /// Loads the cache lines in which the FDB has both MACs; see [`Fdb::touch`](crate::table::Fdb::touch).
+    #[inline(always)]
+    pub(super) fn touch(&self, ready: &Ready) -> u64 {
+        self.fdb.touch(ready.src) ^ self.fdb.touch(ready.dst)
+    }
+
+    /// Decides about a packet and learns from it, or returns false and has changed nothing.
+    ///
+    /// `version` is that of the endpoints when the packet was read.
+    #[inline(always)]
+    pub(super) fn step_fast(&mut self, now: Instant, ready: &Ready, version: u64, verdict: &mut Verdict) -> bool {
+        let done = match ready.from {
+            From::Port(port) => self.encapsulate(now, ready, port, verdict),
+            // Learning from the packets before may have given the endpoint's place to another one.
+            From::Endpoint(id) if version == self.endpoints.version() => self.deliver(now, ready, id, verdict),
+            From::Endpoint(_) | From::Elsewhere => None,
+        };
+        done.is_some()
+    }
+
+    #[inline(never)]
+    fn ready_frame(&mut self, id: PortId, bytes: &[u8]) -> Ready {
+        let Some(port) = self.port(id) else { return Ready::NOT };
+        let Some(record) = self.bridge(port.bridge) else { return Ready::NOT };
+        let (Ok(inner), Ok(len)) = (Inner::parse_ethernet(bytes), u32::try_from(bytes.len())) else {
+            return Ready::NOT;
+        };
+        let fast = record.fast && port.learning && port.vlan.is_none() && is_plain(&inner);
+        Ready {
+            flow: flow_hash(self.seed, &inner, bytes),
+            tos: inner.tos(),
+            ttl: inner.ttl(),
+            df: inner.df(),
+            ..self.ready(port.bridge, &inner, Span::new(0, len), if fast { From::Port(id) } else { From::Elsewhere })
+        }
+    }
+
+    #[inline(never)]
+    fn ready_tunnel(&mut self, id: UnderlayId, form: Form, bytes: &[u8]) -> Ready {
+        let Some(underlay) = self.underlay(id) else { return Ready::NOT };
+        let checks = underlay.checks();
+        let parsed = match form {
+            Form::Frame => outer::parse(bytes, &self.udp_ports, &checks),
+            Form::Packet => outer::parse_ip(bytes, &self.udp_ports, &checks),
+            Form::Datagram(datagram) => outer::parse_udp_payload(bytes, &datagram, &self.udp_ports, &checks),
+        };
+        let Ok(Some(outer)) = parsed else { return Ready::NOT };
+        let Some(Sender { bridge, endpoint }) = self.recent_sender(id, &outer) else { return Ready::NOT };
+        let Some(network) = self.network(bridge) else { return Ready::NOT };
+        if self.check_tunnel_header(network.config, &outer, bytes).is_err() {
+            return Ready::NOT;
+        }
+        let tunnel = &outer.tunnel;
+        let Some(Ok(inner)) = tunnel.inner.of(bytes).map(Inner::parse_ethernet) else { return Ready::NOT };
+        let payload = tunnel.protocol == EtherType::ETHERNET && !tunnel.flags.contains(TunnelFlags::O);
+        let fast = payload && network.bridge.fast && is_plain(&inner) && keeps_ecn(&inner, outer.tos);
+        self.ready(bridge, &inner, tunnel.inner, if fast { From::Endpoint(endpoint) } else { From::Elsewhere })
+    }
+
+    #[inline(always)]
+    fn ready(&self, bridge: BridgeId, inner: &Inner, frame: Span, from: From) -> Ready {
+        let (src, dst) = (self.fdb.probe(bridge, inner.src()), self.fdb.probe(bridge, inner.dst()));
+        Ready { src, dst, frame, from, bridge, ..Ready::NOT }
+    }
+
+    /// A frame from a port to an endpoint.
+    #[inline(never)]
+    fn encapsulate(&mut self, now: Instant, ready: &Ready, from: PortId, verdict: &mut Verdict) -> Option<()> {
+        let Destination::Endpoint(id) = self.fdb.lookup_probe(now, ready.dst)?.destination() else { return None };
+        let endpoint = self.endpoints.get(id)?;
+        if ready.frame.len > endpoint.max_frame {
+            return None;
+        }
+        let generation = endpoint.generation;
+        let vni = match endpoint.address.vni {
+            Some(vni) => vni,
+            None => self.network(ready.bridge)?.config.vni,
+        };
+        if !self.fdb.refresh(now, ready.src, Destination::Port(from), Meta::NONE) {
+            return None;
+        }
+        *verdict = Verdict::Encapsulate(Encapsulate {
+            endpoint: EndpointHandle { id, generation },
+            vni,
+            frame: ready.frame,
+            edit: Edit::NONE,
+            outer: OuterFields {
+                src_port: self.source_ports.map(ready.flow),
+                ident: self.ident,
+                tos: ready.tos,
+                ttl: ready.ttl,
+                df: ready.df,
+                flags: TunnelFlags::empty(),
+                label: Label::NONE,
+                options: 0,
+                dscp: OuterFields::DSCP_OF_TEMPLATE,
+                protocol: EtherType::ETHERNET,
+            },
+            shared: false,
+        });
+        self.count_fast(VerdictKind::Encapsulate, ready, true);
+        Some(())
+    }
+
+    /// A frame from an endpoint to a port.
+    #[inline(never)]
+    fn deliver(&mut self, now: Instant, ready: &Ready, from: EndpointId, verdict: &mut Verdict) -> Option<()> {
+        let Destination::Port(id) = self.fdb.lookup_probe(now, ready.dst)?.destination() else { return None };
+        let (config, port) = self.port_handle(id)?;
+        if config.vlan.is_some() || !self.fdb.refresh(now, ready.src, Destination::Endpoint(from), Meta::NONE) {
+            return None;
+        }
+        *verdict = Verdict::Deliver(Deliver { port, frame: ready.frame, edit: Edit::NONE, shared: false });
+        self.count_fast(VerdictKind::Deliver, ready, false);
+        Some(())
+    }
+
+    #[inline(always)]
+    fn count_fast(&mut self, kind: VerdictKind, ready: &Ready, from_port: bool) {
+        self.ident = self.ident.wrapping_add(1);
+        self.counters.count(kind as u8);
+        if let Some(counters) = self.bridge_counters.get_mut(usize::from(ready.bridge.0)) {
+            counters.count(kind as u8, from_port, ready.frame.len);
+        }
+    }
+}
+
+/// Whether a bridge's packets may take this path.
+pub(super) const fn is_fast(config: &BridgeConfig) -> bool {
+    let maps = matches!(config.vlan_encap, VlanEncap::Map(_)) || matches!(config.vlan_decap, VlanDecap::Map(_));
+    !(is_labelled(config) || maps || matches!(config.ageing, Ageing::NoLearn))
+}
+
+/// Whether an inner frame is one station's to one station, has no tags, and an IP header that nobody objects to.
+#[inline(always)]
+fn is_plain(inner: &Inner) -> bool {
+    inner.tags() == 0 && inner.ip() != IpKind::Short && inner.src().is_station() && !inner.dst().is_multicast()
+}
+
+/// Whether a frame's ECN field stays as it is on the way out of a packet with this outer TOS.
+#[inline(always)]
+fn keeps_ecn(inner: &Inner, outer: u8) -> bool {
+    if !matches!(inner.ip(), IpKind::V4 | IpKind::V6) {
+        return true;
+    }
+    let before = Ecn::from_tos(inner.tos());
+    ecn::decapsulate(before, Ecn::from_tos(outer)) == Ok(before)
+}
