@@ -52,4 +52,4 @@ macro_rules! replays {
     };
 }
 
-replays! { outer inner geneve_options neighbour dissect fdb engine bridge control record }
+replays! { outer inner geneve_options options neighbour dissect fdb engine batch bridge control record }

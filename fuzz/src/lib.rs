@@ -23,6 +23,7 @@
     reason = "code of the tests and the examples, which uses all of it and has std"
 )]
 
+pub mod batch;
 pub mod bridge;
 mod common;
 pub mod control;
@@ -32,7 +33,9 @@ pub mod engine;
 pub mod fdb;
 pub mod geneve_options;
 pub mod inner;
+mod log;
 pub mod neighbour;
+pub mod options;
 pub mod outer;
 pub mod record;
 #[path = "../../tests/reference/mod.rs"]
@@ -43,14 +46,16 @@ pub mod seeds;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("outer", outer::run),
     ("inner", inner::run),
     ("geneve_options", geneve_options::run),
+    ("options", options::run),
     ("neighbour", neighbour::run),
     ("dissect", dissect::run),
     ("fdb", fdb::run),
     ("engine", engine::run),
+    ("batch", batch::run),
     ("bridge", bridge::run),
     ("control", control::run),
     ("record", record::run),
