@@ -17,7 +17,7 @@
 mod common;
 
 use common::world::*;
-use vtep::engine::{Command, DropReason, Event, Place, Profile, Remote, Switches, Verdict};
+use vtep::engine::{Command, DropReason, Event, Place, Profile, PuntReason, Remote, Switches, Verdict};
 use vtep::table::{Ageing, BridgeId, Owner, PortId, VlanDecap, VlanEncap};
 use vtep::wire::template::Df;
 use vtep::wire::{Encapsulation, Label, Vni};
@@ -28,7 +28,7 @@ const GENEVE: Encapsulation = Encapsulation::Geneve;
 /// Whether an endpoint with these switches behaves as Linux does.
 type Witness = fn(Switches) -> bool;
 
-const WITNESSES: [(Switches, Witness); 19] = [
+const WITNESSES: [(Switches, Witness); 20] = [
     (Switches::STRICT_RESERVED, strict_reserved),
     (Switches::LEARN_BEFORE_VALIDATE, learn_before_validate),
     (Switches::MOVE_IP_ONLY, move_ip_only),
@@ -48,6 +48,7 @@ const WITNESSES: [(Switches, Witness); 19] = [
     (Switches::SEND_NO_SHORT_IP, send_no_short_ip),
     (Switches::DF_SKIPS_TAGGED, df_skips_tagged),
     (Switches::MISS_IF_NO_FLOOD_LIST, miss_if_no_flood_list),
+    (Switches::GENEVE_ETHERNET_ONLY, geneve_ethernet_only),
 ];
 
 #[test]
@@ -344,4 +345,14 @@ fn miss_if_no_flood_list(switches: Switches) -> bool {
     };
     assert!(reports(false, true));
     one_of([reports(false, false), reports(true, true)], [true, true], [false, false])
+}
+
+/// `geneve_udp_encap_recv` wants Ethernet unless the device has `innerprotoinherit`.
+fn geneve_ethernet_only(switches: Switches) -> bool {
+    let frame = ip_frame(A, R, false, 0).bytes();
+    let packet = Packet::new(6081, [&[0, 0, 8, 0][..], &(VNI << 8).to_be_bytes()].concat(), &frame[14..]);
+    let verdict = vtep(switches, GENEVE).on_underlay(&packet.bytes());
+    let drops = verdict == Verdict::Drop(DropReason::UnsupportedPayload);
+    assert!(drops || verdict.punt() == Some(PuntReason::InnerIpv4));
+    drops
 }

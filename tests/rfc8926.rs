@@ -258,8 +258,8 @@ fn g18_control_packets_go_to_the_host_by_name() {
     let mut vtep = Vtep::geneve(Profile::Rfc);
     let packet = control(&optional(4));
     let bytes = packet.bytes();
-    let Verdict::Punt(Punt { reason, bridge, frame }) = vtep.on_underlay(&bytes) else { panic!() };
-    assert_eq!((reason, bridge), (PuntReason::ControlPacket, Some(BridgeId(0))));
+    let Verdict::Punt(Punt { reason, bridge, sender, frame, .. }) = vtep.on_underlay(&bytes) else { panic!() };
+    assert_eq!((reason, bridge, sender), (PuntReason::ControlPacket, Some(BridgeId(0)), Some(REMOTE)));
     assert_eq!(frame.of(&bytes), Some(&packet.inner[..]));
     assert_eq!(frame, Span::new(14 + 20 + 8 + 8 + 20, packet.inner.len() as u32));
 }

@@ -1,7 +1,7 @@
 //! Why a packet was not forwarded, one number each.
 
 use crate::macros::named;
-use crate::wire::{Layer, Reason, WireError};
+use crate::wire::{FrameKind, Layer, Reason, WireError};
 
 named! {
     /// Why a packet was dropped.
@@ -48,7 +48,7 @@ named! {
         TooBig = 33, "too-big";
         /// The destination's entry says drop.
         Blackhole = 34, "blackhole";
-        /// The tunnel carries something other than an Ethernet frame.
+        /// The tunnel carries something else than Ethernet, IP and NSH, or a port's frame has no Ethernet header.
         UnsupportedPayload = 35, "unsupported-payload";
         /// The destination's port or endpoint is gone.
         DestinationGone = 36, "destination-gone";
@@ -58,6 +58,9 @@ named! {
         StormControl = 38, "storm-control";
         /// The source MAC has moved too often, and stays elsewhere (RFC 7432 section 15.1).
         SourceMacDuplicate = 39, "source-mac-duplicate";
+        /// A packet without Ethernet header is not the IP packet that it is announced as: another version, or a length
+        /// that the header or the payload does not have.
+        InnerMalformedIp = 40, "inner-malformed-ip";
         /// The bridge's policy denies frames from this security group to that one: by a rule, or for want of one.
         PolicyDenied = 48, "policy-denied";
         /// The frame's source has no security group, and the policy asks for one.
@@ -110,7 +113,7 @@ named! {
         NoVni = 107, "no-vni";
         /// A reserved bit is set, and the profile is strict.
         ReservedBits = 108, "reserved-bits";
-        /// An unknown GPE next protocol.
+        /// An unknown GPE next protocol, or one that is named with P clear.
         UnknownNextProtocol = 109, "unknown-next-protocol";
         /// Geneve's option area passes the packet's end.
         OptionAreaTooLong = 110, "option-area-too-long";
@@ -195,6 +198,28 @@ named! {
         HostCopy = 2, "host-copy";
         /// It is a control packet: Geneve's or GPE's O bit (RFC 8926 section 3.4: never forwarded).
         ControlPacket = 3, "control-packet";
+        /// The tunnel carries an IPv4 packet without Ethernet. Nothing is learned from it; its IPv4 header is sound, its
+        /// total length within the payload. The header checksum is the host's to look at.
+        InnerIpv4 = 4, "inner-ipv4";
+        /// The tunnel carries an IPv6 packet without Ethernet. Nothing is learned from it; its IPv6 header is sound, its
+        /// payload length within the payload.
+        InnerIpv6 = 5, "inner-ipv6";
+        /// The tunnel carries a network service header (RFC 8300) without Ethernet, of 8 bytes at least. Nothing is
+        /// learned from it.
+        InnerNsh = 6, "inner-nsh";
+    }
+}
+
+impl PuntReason {
+    /// What the bytes for the host start with, where they can be edited: `None` for packets that were in no tunnel, for
+    /// control packets and for NSH.
+    #[must_use]
+    pub const fn frame_kind(self) -> Option<FrameKind> {
+        match self {
+            Self::HostDestination | Self::HostCopy => Some(FrameKind::Ethernet),
+            Self::InnerIpv4 | Self::InnerIpv6 => Some(FrameKind::Ip),
+            Self::NotTunnel | Self::ControlPacket | Self::InnerNsh => None,
+        }
     }
 }
 

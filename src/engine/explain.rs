@@ -62,10 +62,10 @@ impl Engine<'_> {
         let mut verdict = Verdict::NOTHING;
         let decision = self.decide(now, &packet, input.bytes, &mut verdict);
         let bridge = match packet.origin {
-            Origin::Port(bridge, _) | Origin::Tunnel(bridge, _) => Some(bridge),
+            Origin::Port(bridge, _) | Origin::Tunnel(bridge, _) | Origin::Payload(bridge, ..) => Some(bridge),
             Origin::Ended { bridge, .. } => bridge,
         };
-        let framed = !matches!(packet.origin, Origin::Ended { .. });
+        let framed = matches!(packet.origin, Origin::Port(..) | Origin::Tunnel(..));
         Explanation {
             bridge,
             macs: framed.then(|| (packet.inner.src(), packet.inner.dst())),

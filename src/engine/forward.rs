@@ -8,7 +8,8 @@ use super::{
 };
 use crate::table::fdb::Probe;
 use crate::table::{
-    BridgeConfig, Destination, Endpoint, EndpointId, Entry, FloodSwitches, GroupId, Horizon, Instant, PortId, VlanEncap,
+    BridgeConfig, BridgeId, Destination, Endpoint, EndpointId, Entry, FloodSwitches, GroupId, Horizon, Instant, PortId,
+    VlanEncap,
 };
 use crate::wire::edit::{Edit, VlanEdit};
 use crate::wire::{Ecn, Encapsulation, EtherType, Inner, IpKind, Layer, Span, WireError, flow_hash};
@@ -58,10 +59,15 @@ impl Frame {
 
     /// What changes on the way to a port, before the port's own tag.
     #[inline]
-    fn port_edit(&self) -> Edit {
+    pub(super) fn port_edit(&self) -> Edit {
         let Marks { inner_dscp, pcp, .. } = self.labelled.marks;
         let edit = inner_dscp.map_or_else(|| self.edit(), |dscp| self.edit().with_dscp(dscp));
         pcp.map_or(edit, |pcp| edit.with_pcp(pcp))
+    }
+
+    /// The frame for the host.
+    fn punt(&self, reason: PuntReason, bridge: BridgeId) -> Punt {
+        Punt { reason, bridge: Some(bridge), sender: None, frame: self.span, edit: self.port_edit() }
     }
 }
 
@@ -160,7 +166,7 @@ impl Engine<'_> {
         let mac = frame.inner.dst();
         let wanted = match destination {
             Some(Destination::Host) => {
-                let punt = Punt { reason: PuntReason::HostDestination, bridge: Some(id), frame: frame.span };
+                let punt = frame.punt(PuntReason::HostDestination, id);
                 return (set(verdict, Verdict::Punt(punt)), false);
             }
             Some(Destination::Drop) => return (set(verdict, Verdict::Drop(DropReason::Blackhole)), false),
@@ -258,7 +264,7 @@ impl Engine<'_> {
         let punt = config.host.then_some(PuntReason::HostCopy);
         if !ports && group.is_none() {
             return match punt {
-                Some(reason) => Verdict::Punt(Punt { reason, bridge: Some(id), frame: frame.span }),
+                Some(reason) => Verdict::Punt(frame.punt(reason, id)),
                 None => Verdict::Drop(refused),
             };
         }

@@ -30,7 +30,7 @@ impl Engine<'_> {
             Ok(Some(outer)) => outer,
             Ok(None) => {
                 let all = Span::new(0, u32::try_from(bytes.len()).unwrap_or(u32::MAX));
-                return Packet::ended(None, false, all, End::Punt(PuntReason::NotTunnel));
+                return Packet::ended(None, false, all, End::Punt(PuntReason::NotTunnel, None));
             }
             Err(error) => return Packet::refused(error.into()),
         };
@@ -72,27 +72,24 @@ impl Engine<'_> {
         let Network { id, config, .. } = network;
         let tunnel = &outer.tunnel;
         let ended = |end| Packet::ended(Some(id), false, tunnel.inner, end);
-        if tunnel.flags.contains(TunnelFlags::O) && !self.switches.contains(Switches::IGNORE_CONTROL) {
-            return ended(End::Punt(PuntReason::ControlPacket));
+        if tunnel.flags.contains(TunnelFlags::O) && !self.ignores_control(tunnel.encap) {
+            return ended(End::Punt(PuntReason::ControlPacket, Some(outer.src)));
         }
         if tunnel.protocol != EtherType::ETHERNET {
-            return ended(End::Drop(DropReason::UnsupportedPayload));
+            return self.read_payload(underlay, id, (outer, found), bytes);
         }
         let payload = tunnel.inner.of(bytes).unwrap_or(&[]);
         let Ok(inner) = self.parse_inner(payload, config.vlan_decap == VlanDecap::Keep) else {
             return ended(End::Drop(DropReason::InnerTruncated));
         };
-        let carrier = Carrier {
-            src: outer.src,
-            underlay,
-            encapsulation: tunnel.encap,
-            flags: tunnel.flags,
-            checksum: outer.checksum,
-            tos: outer.tos,
-            options: u8::try_from(tunnel.options.len).unwrap_or(0),
-            found,
-        };
+        let carrier = Carrier::new(underlay, outer, found);
         self.frame_of(id, inner, tunnel.inner, Origin::Tunnel(id, carrier))
+    }
+
+    /// Whether an O bit means nothing: Linux drops GPE's, and does not look at Geneve's.
+    #[inline]
+    fn ignores_control(&self, encapsulation: Encapsulation) -> bool {
+        encapsulation == Encapsulation::Geneve && self.switches.contains(Switches::IGNORE_CONTROL)
     }
 
     /// The tunnel header's own rules that need the VNI's configuration: reserved bits and options. What it says of the

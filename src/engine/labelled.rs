@@ -279,7 +279,7 @@ impl Engine<'_> {
     }
 
     /// DSCP and VLAN priority that a frame of a labelled bridge has outside and, on the way to a port, inside.
-    fn marks(&self, config: &BridgeConfig, frame: &Frame) -> Marks {
+    pub(super) fn marks(&self, config: &BridgeConfig, frame: &Frame) -> Marks {
         let Some(map) = self.map_of(config) else { return Marks::NONE };
         let class = frame.labelled.label.class();
         let inner = dscp(&frame.inner);

@@ -34,6 +34,7 @@ mod labelled;
 mod learn;
 mod memory;
 mod packet;
+mod payload;
 mod profile;
 mod rewrite;
 mod senders;

@@ -9,7 +9,7 @@ use super::{DropReason, Engine, Ingress, Input, PuntReason};
 use crate::table::fdb::Probe;
 use crate::table::{BridgeId, PortId, UnderlayId};
 use crate::wire::geneve::Found;
-use crate::wire::{Encapsulation, Inner, Span, TunnelFlags, UdpChecksum};
+use crate::wire::{Encapsulation, Inner, Outer, Span, TunnelFlags, UdpChecksum};
 
 /// A packet that has been read.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +31,8 @@ pub(super) enum Origin {
     Port(BridgeId, PortId),
     /// A tunnel packet for a bridge.
     Tunnel(BridgeId, Carrier),
+    /// A tunnel packet that carries no Ethernet frame, and what the host is told of it.
+    Payload(BridgeId, Carrier, PuntReason),
     /// It has come to an end already, before or in a bridge.
     Ended { bridge: Option<BridgeId>, from_port: bool, end: End },
 }
@@ -39,7 +41,8 @@ pub(super) enum Origin {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum End {
     Drop(DropReason),
-    Punt(PuntReason),
+    /// With the sender, where there is a tunnel.
+    Punt(PuntReason, Option<IpAddr>),
 }
 
 /// What is needed later of the headers around a frame.
@@ -55,6 +58,22 @@ pub(super) struct Carrier {
     pub(super) options: u8,
     /// The sender's security group and traffic class, where the bridge reads them.
     pub(super) found: Found,
+}
+
+impl Carrier {
+    #[inline(always)]
+    pub(super) fn new(underlay: UnderlayId, outer: &Outer, found: Found) -> Self {
+        Self {
+            src: outer.src,
+            underlay,
+            encapsulation: outer.tunnel.encap,
+            flags: outer.tunnel.flags,
+            checksum: outer.checksum,
+            tos: outer.tos,
+            options: u8::try_from(outer.tunnel.options.len).unwrap_or(0),
+            found,
+        }
+    }
 }
 
 impl Packet {

@@ -27,7 +27,7 @@ bitflags::bitflags! {
         const FORWARD_RESERVED_MULTICAST = 1 << 7;
         /// A Geneve C bit drops the packet unread; without it no option is looked at.
         const CRITICAL_BY_HEADER = 1 << 8;
-        /// Geneve's O bit is ignored.
+        /// Geneve's O bit is ignored. (GPE's is not: Linux drops such packets, and here the host gets them.)
         const IGNORE_CONTROL = 1 << 9;
         /// Frames from ports are sent whatever their source MAC.
         const SEND_ANY_SOURCE = 1 << 10;
@@ -48,6 +48,8 @@ bitflags::bitflags! {
         const DF_SKIPS_TAGGED = 1 << 17;
         /// With `l2miss`, only a frame from a port that finds no flood list either is reported.
         const MISS_IF_NO_FLOOD_LIST = 1 << 18;
+        /// Geneve packets that carry something else than Ethernet are dropped, as Linux does without `innerprotoinherit`.
+        const GENEVE_ETHERNET_ONLY = 1 << 19;
     }
 }
 

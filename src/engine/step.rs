@@ -5,6 +5,7 @@ use super::fast_path::Ready;
 use super::packet::{End, Origin, Packet};
 use super::{DropReason, Engine, Event, Input, Punt, Switches, Verdict, VerdictKind};
 use crate::table::Instant;
+use crate::wire::Edit;
 
 /// Packets that are read before the first of them is decided about.
 const BATCH: usize = 32;
@@ -77,7 +78,7 @@ impl Engine<'_> {
     fn settle(&mut self, now: Instant, packet: &Packet, bytes: &[u8], verdict: &mut Verdict) {
         let (bridge, from_port) = match packet.origin {
             Origin::Port(bridge, _) => (Some(bridge), true),
-            Origin::Tunnel(bridge, _) => (Some(bridge), false),
+            Origin::Tunnel(bridge, _) | Origin::Payload(bridge, ..) => (Some(bridge), false),
             Origin::Ended { bridge, from_port, .. } => (bridge, from_port),
         };
         let mut decision = self.decide(now, packet, bytes, verdict);
@@ -117,10 +118,13 @@ impl Engine<'_> {
             Origin::Tunnel(bridge, carrier) => {
                 self.decide_from_underlay(now, (bridge, carrier), packet, bytes, verdict)
             }
+            Origin::Payload(bridge, carrier, reason) => self.decide_payload((bridge, carrier, reason), packet, verdict),
             Origin::Ended { bridge, end, .. } => {
                 let end = match end {
                     End::Drop(reason) => Verdict::Drop(reason),
-                    End::Punt(reason) => Verdict::Punt(Punt { reason, bridge, frame: packet.frame }),
+                    End::Punt(reason, sender) => {
+                        Verdict::Punt(Punt { reason, bridge, sender, frame: packet.frame, edit: Edit::NONE })
+                    }
                 };
                 Decision { code: set(verdict, end), ..Decision::NONE }
             }

@@ -4,6 +4,8 @@
 //! object makes the handle stale, and whoever acts on the verdict afterwards gets
 //! [`RewriteError::StaleHandle`](super::RewriteError::StaleHandle) instead of a packet to the wrong place.
 
+use core::net::IpAddr;
+
 use super::{DropReason, PuntReason};
 use crate::table::{BridgeId, EndpointId, GroupId, PortId};
 use crate::wire::{Edit, EtherType, Label, Span, TunnelFlags, Vni};
@@ -268,6 +270,12 @@ pub struct Punt {
     pub reason: PuntReason,
     /// The bridge, where there is one.
     pub bridge: Option<BridgeId>,
-    /// The bytes within the input: the inner frame, or all of it where there is no tunnel.
+    /// The outer source address, where the host gets a tunnel packet that is no frame of the bridge: a control packet, IP
+    /// or NSH. (The sender of a frame stands in the FDB, if its source was learned.)
+    pub sender: Option<IpAddr>,
+    /// The bytes within the input: what the tunnel carries, or all of it where there is no tunnel.
     pub frame: Span,
+    /// What changes in them before anybody reads on: ECN (RFC 6040 section 4.2), tags, DSCP. For [`Edit::apply`], with
+    /// [`PuntReason::frame_kind`].
+    pub edit: Edit,
 }

@@ -73,6 +73,8 @@ impl core::convert::From<To> for Place {
 pub(crate) enum Expected {
     Drop(DropReason),
     Punt(PuntReason),
+    /// These bytes for the host, edits included.
+    Packet(PuntReason, Vec<u8>),
     One(Copy),
     /// In this order; the number of copies that are too big; whether the host gets one.
     Flood(Vec<Copy>, u64, bool),
@@ -335,7 +337,7 @@ impl Model {
         }
         let name = match &expected {
             Expected::Drop(reason) => reason.name(),
-            Expected::Punt(_) => "punt",
+            Expected::Punt(_) | Expected::Packet(..) => "punt",
             Expected::One(Copy { to: To::Port(_), .. }) => "deliver",
             Expected::One(_) => "encapsulate",
             Expected::Flood(..) => "flood",

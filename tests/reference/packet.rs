@@ -68,6 +68,20 @@ impl Inner {
         bytes
     }
 
+    /// The type of what it carries.
+    pub(crate) fn ethertype(&self) -> u16 {
+        match self.body {
+            Body::Arp => 0x0806,
+            Body::V4 { .. } | Body::NotV4 => 0x0800,
+            Body::V6 { .. } => 0x86dd,
+        }
+    }
+
+    /// What it carries, without Ethernet and tags.
+    pub(crate) fn packet(&self) -> Vec<u8> {
+        self.bytes().split_off((14 + 4 * self.tags.len()).min(self.bytes().len()))
+    }
+
     /// Tags that a bridge looks at.
     pub(crate) fn tag_count(&self) -> usize {
         self.tags.len().min(3)
@@ -169,7 +183,7 @@ pub(crate) enum Header {
     },
     /// GPE's and Geneve's O bit.
     Control,
-    /// GPE or Geneve with IPv4 inside.
+    /// GPE or Geneve with what the frame carries inside, and no Ethernet.
     Routed,
     /// A Geneve option, critical or not, under a header that says so or not.
     Option {
@@ -181,7 +195,8 @@ pub(crate) enum Header {
 }
 
 impl Header {
-    fn bytes(self, encapsulation: Encapsulation, vni: u32) -> Vec<u8> {
+    /// `ethertype` is that of what the frame carries.
+    fn bytes(self, encapsulation: Encapsulation, vni: u32, ethertype: u16) -> Vec<u8> {
         let [_, v0, v1, v2] = vni.to_be_bytes();
         let reserved = u8::from(self == Self::Reserved);
         let control = self == Self::Control;
@@ -193,7 +208,12 @@ impl Header {
             },
             Encapsulation::Gpe => {
                 let flags = if self == Self::Unusable { 0x1c } else { 0x0c | u8::from(control) };
-                let next = if self == Self::Routed { 1 } else { 3 };
+                let next = match ethertype {
+                    _ if self != Self::Routed => 3,
+                    0x0800 => 1,
+                    0x86dd => 2,
+                    _ => 6,
+                };
                 vec![flags, 0, 0, next, v0, v1, v2, reserved]
             }
             Encapsulation::Geneve => {
@@ -207,7 +227,7 @@ impl Header {
                 let version = u8::from(self == Self::Unusable) << 6;
                 let words = u8::try_from(options.len() / 4).unwrap();
                 let flags = u8::from(control) << 7 | u8::from(critical) << 6;
-                let protocol = if self == Self::Routed { [0x08, 0x00] } else { [0x65, 0x58] };
+                let protocol = if self == Self::Routed { ethertype.to_be_bytes() } else { [0x65, 0x58] };
                 [&[version | words, flags][..], &protocol, &[v0, v1, v2, reserved], &options].concat()
             }
         }
@@ -235,7 +255,10 @@ impl Carrier {
 impl Tunnelled {
     /// The bytes, with the tunnel header that the receiver expects on this port.
     pub(crate) fn bytes(&self, encapsulation: Encapsulation) -> Carrier {
-        let payload = [self.header.bytes(encapsulation, self.vni), self.inner.bytes()].concat();
+        let header = self.header.bytes(encapsulation, self.vni, self.inner.ethertype());
+        let routed = self.header == Header::Routed && encapsulation != Encapsulation::Vxlan;
+        let inside = if routed { self.inner.packet() } else { self.inner.bytes() };
+        let payload = [header, inside].concat();
         let (src, dst) = (self.src, self.dst);
         let udp = || build::udp(src, dst, self.src_port, self.dst_port, self.checksum, &payload);
         let ip = || Ip { tos: self.tos, ..Ip::new(src, dst, 17, udp()) };

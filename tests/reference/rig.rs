@@ -4,7 +4,7 @@ use vtep::engine::{
     BridgeCounters, Command, CommandError, Config, Cursor, Engine, Event, Input, Profile, PuntReason, Verdict,
 };
 use vtep::table::{BridgeId, Destination, EndpointAddress, EndpointId, Instant, Owner, PortId};
-use vtep::wire::Encapsulation;
+use vtep::wire::{Edit, Encapsulation};
 
 use super::bridge::{Copy, Expected, Model, To, coarse};
 use super::command::Ending;
@@ -115,6 +115,14 @@ impl<'a> Rig<'a> {
         let copies = match (&verdict, &expected) {
             (Verdict::Drop(reason), Expected::Drop(wanted)) if reason == wanted => Vec::new(),
             (Verdict::Punt(punt), Expected::Punt(wanted)) if punt.reason == *wanted => Vec::new(),
+            (Verdict::Punt(punt), Expected::Packet(wanted, packet)) if punt.reason == *wanted => {
+                let bytes = punt.frame.of(&input).expect("within the input");
+                let mut scratch = [0; Edit::MAX_PREFIX];
+                let kind = punt.reason.frame_kind().expect("a packet that can be edited");
+                let edited = punt.edit.apply(bytes, kind, &mut scratch).expect("an edit that fits");
+                assert_eq!([&scratch[..edited.head], &bytes[edited.skip..]].concat(), *packet);
+                Vec::new()
+            }
             (Verdict::Deliver(_) | Verdict::Encapsulate(_), Expected::One(copy)) => vec![(verdict, copy.clone())],
             (Verdict::Flood(flood), Expected::Flood(wanted, too_big, host)) => {
                 assert_eq!(flood.punt, host.then_some(PuntReason::HostCopy));

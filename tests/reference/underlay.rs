@@ -8,7 +8,7 @@ use vtep::wire::{Ecn, Encapsulation};
 
 use super::super::common::world::build::Checksum;
 use super::bridge::{Bridge, Expected, From, Model, Passage, To};
-use super::packet::{Form, Header, Inner, IpState, Tunnelled};
+use super::packet::{Body, Form, Header, Inner, IpState, Tunnelled};
 
 impl Model {
     /// The tunnel header expected on a UDP port.
@@ -87,19 +87,22 @@ impl Model {
     fn through_tunnel(&self, id: u16, packet: &Tunnelled) -> Passage {
         let (bridge, inner) = (&self.bridges[&id], &packet.inner);
         let config = &bridge.config;
+        let is_vxlan = config.encapsulation == Encapsulation::Vxlan;
+        let is_geneve = config.encapsulation == Encapsulation::Geneve;
+        let is_routed = packet.header == Header::Routed && !is_vxlan;
         let mut passage = Passage {
             expected: Expected::Punt(PuntReason::ControlPacket),
             bridge: Some(id),
-            bytes: inner.bytes().len(),
+            bytes: if is_routed { inner.packet() } else { inner.bytes() }.len(),
             learn: None,
             miss: None,
         };
-        let is_vxlan = config.encapsulation == Encapsulation::Vxlan;
-        if packet.header == Header::Control && !is_vxlan && !self.has(Switches::IGNORE_CONTROL) {
+        let ignored = is_vxlan || is_geneve && self.has(Switches::IGNORE_CONTROL);
+        if packet.header == Header::Control && !ignored {
             return passage;
         }
-        if packet.header == Header::Routed && !is_vxlan {
-            return passage.drop(DropReason::UnsupportedPayload);
+        if is_routed {
+            return self.payload(bridge, packet, passage);
         }
         if !inner.is_whole() {
             return passage.drop(DropReason::InnerTruncated);
@@ -144,6 +147,39 @@ impl Model {
             }
         }
         self.forward(id, from, inner, inside.popped(popped), passage)
+    }
+
+    /// A packet without Ethernet.
+    fn payload(&self, bridge: &Bridge, packet: &Tunnelled, mut passage: Passage) -> Passage {
+        let (inner, bytes) = (&packet.inner, packet.inner.packet());
+        let geneve = bridge.config.encapsulation == Encapsulation::Geneve;
+        if geneve && (inner.ethertype() == 0x0806 || self.has(Switches::GENEVE_ETHERNET_ONLY)) {
+            return passage.drop(DropReason::UnsupportedPayload);
+        }
+        let (reason, header) = match inner.body {
+            Body::Arp => return Passage::outside(Expected::Drop(DropReason::UnknownNextProtocol)),
+            Body::V4 { .. } | Body::NotV4 => (PuntReason::InnerIpv4, 20),
+            Body::V6 { .. } => (PuntReason::InnerIpv6, 40),
+        };
+        if bytes.len() < header {
+            return passage.drop(DropReason::InnerShortIp);
+        }
+        if matches!(inner.body, Body::NotV4) || inner.missing > 0 {
+            return passage.drop(DropReason::InnerMalformedIp);
+        }
+        if let Err(reason) = self.admit(bridge, packet, plain(bridge, packet)) {
+            return passage.drop(reason);
+        }
+        let tos = match inner.body {
+            Body::V4 { tos, .. } | Body::V6 { tos, .. } => tos,
+            Body::Arp | Body::NotV4 => panic!("refused above"),
+        };
+        let untagged = Inner { tags: Vec::new(), ..inner.clone() };
+        match decapsulated(tos, packet.tos) {
+            Some(ecn) => passage.expected = Expected::Packet(reason, untagged.with_ecn(ecn).packet()),
+            None => return passage.drop(DropReason::EcnConflict),
+        }
+        passage
     }
 
     fn admit(&self, bridge: &Bridge, packet: &Tunnelled, plain: EndpointAddress) -> Result<(), DropReason> {

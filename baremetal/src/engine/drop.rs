@@ -7,6 +7,7 @@ use crate::opaque::{Any, any, pick, sink};
 pub fn every_call() {
     sink(DropReason::has_vni(any()));
     sink(DropReason::from(any::<WireError>()));
+    sink(PuntReason::frame_kind(any()));
     sink((DropReason::name(any()), PuntReason::name(any()), RewriteError::name(any())));
 }
 

@@ -39,7 +39,7 @@ impl Any for Verdict {
             }),
             4 => Self::Reply(Reply { port: any(), frame: any() }),
             5 => Self::Route(Route { vrf: any(), packet: any() }),
-            6 => Self::Punt(Punt { reason: any(), bridge: any(), frame: any() }),
+            6 => Self::Punt(Punt { reason: any(), bridge: any(), sender: any(), frame: any(), edit: any() }),
             _ => Self::Drop(any()),
         }
     }

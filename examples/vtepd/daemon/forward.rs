@@ -8,6 +8,7 @@ use vtep::table::{Instant, PortId};
 use vtep::wire::{Depth, FrameKind, Span};
 
 use super::buffers::{BATCH, Buffers};
+use super::counters::Counters;
 use super::offload::{complete, packets};
 use super::outbox::{HEAD, Outbox};
 use super::tap::{Frame, Tap};
@@ -21,7 +22,7 @@ impl Daemon<'_> {
         let Self { node, taps, inboxes, outbox, buffers, capture, counters, .. } = self;
         let inbox = &mut inboxes[index];
         let received = inbox.receive(buffers, &mut counters.underlay);
-        let mut hop = Hop { node, taps, outbox, capture };
+        let mut hop = Hop { node, taps, outbox, capture, counters };
         for (slot, packet) in received.iter().enumerate() {
             let payload = Buffers::filled(packet.len);
             if let Some(capture) = hop.capture {
@@ -35,9 +36,9 @@ impl Daemon<'_> {
 
     /// Reads up to a batch of frames from a TAP device.
     pub fn read_tap(&mut self, now: Instant, index: usize) {
-        let Self { node, taps, outbox, buffers, capture, .. } = self;
+        let Self { node, taps, outbox, buffers, capture, counters, .. } = self;
         let ingress = Ingress::Port { port: PortId(index as u16), payload: FrameKind::Ethernet };
-        let mut hop = Hop { node, taps, outbox, capture };
+        let mut hop = Hop { node, taps, outbox, capture, counters };
         let mut slot = 0;
         while slot < BATCH {
             match hop.taps[index].receive(buffers, slot) {
@@ -76,6 +77,7 @@ struct Hop<'h, 'a> {
     taps: &'h mut [Tap],
     outbox: &'h mut Outbox,
     capture: &'h mut Option<Capture>,
+    counters: &'h mut Counters,
 }
 
 impl Hop<'_, '_> {
@@ -108,7 +110,9 @@ impl Hop<'_, '_> {
                     }
                 }
             }
-            // Counted by the engine. There is no host behind this daemon to punt to.
+            // There is no host behind this daemon: what it is told is that such packets come.
+            Verdict::Punt(punt) => self.counters.incident(punt.reason.name()),
+            // Counted by the engine.
             _ => {}
         }
     }

@@ -3,7 +3,8 @@
 use core::net::{IpAddr, Ipv4Addr};
 
 use vtep::engine::{
-    Command, CommandError, Cursor, Egress, Engine, Event, Flood, Input, Place, Profile, Remote, Storage, Verdict,
+    Command, CommandError, Cursor, Egress, Engine, Event, Flood, Input, Place, Profile, Punt, PuntReason, Remote,
+    Storage, Verdict,
 };
 use vtep::table::{
     Ageing, BridgeConfig, BridgeId, EndpointAddress, EndpointConfig, Instant, PortConfig, PortId, UnderlayConfig,
@@ -89,7 +90,7 @@ impl Gateway {
             let Some(frame) = self.underlay.receive(&mut self.pool) else { break };
             busy = true;
             let verdict = self.engine.step(now, &Input::from_underlay(UNDERLAY, frame.frame()));
-            if let Verdict::Punt(_) = verdict {
+            if matches!(verdict, Verdict::Punt(Punt { reason: PuntReason::NotTunnel, .. })) {
                 self.for_host(now, frame);
             } else {
                 self.carry_out(&verdict, frame);
