@@ -71,20 +71,27 @@ impl Header {
     /// area).
     #[inline(always)]
     pub fn parse(bytes: &[u8]) -> Result<Self, WireError> {
-        let Some((&[first, second, t0, t1, v0, v1, v2, _], rest)) = bytes.split_first_chunk::<HEADER_LEN>() else {
+        let Some((fixed, rest)) = bytes.split_first_chunk::<HEADER_LEN>() else {
             return Err(WireError::truncated(Layer::Geneve, 0, 8));
         };
-        if first & 0xc0 != 0 {
-            return Err(WireError::new(Layer::Geneve, Reason::UnknownVersion, 0));
-        }
-        let options_len = first << 2;
-        if usize::from(options_len) > rest.len() {
+        let header = Self::read(fixed)?;
+        if usize::from(header.options_len) > rest.len() {
             return Err(WireError {
                 layer: Layer::Geneve,
                 reason: Reason::OptionAreaTooLong,
                 offset: 0,
-                needed: u32::from(options_len).saturating_add(8),
+                needed: u32::from(header.options_len).saturating_add(8),
             });
+        }
+        Ok(header)
+    }
+
+    /// [`Header::parse`] without a look at what follows: the option area may not fit.
+    #[inline(always)]
+    pub(super) fn read(fixed: &[u8; HEADER_LEN]) -> Result<Self, WireError> {
+        let &[first, second, t0, t1, v0, v1, v2, _] = fixed;
+        if first & 0xc0 != 0 {
+            return Err(WireError::new(Layer::Geneve, Reason::UnknownVersion, 0));
         }
         // O and C are the top bits here, in the other order than in `TunnelFlags`.
         let flags = (second & 0x80) >> 1 | (second & 0x40) << 1;
@@ -92,7 +99,7 @@ impl Header {
             vni: Vni::from_bytes([v0, v1, v2]),
             flags: TunnelFlags::from_bits_retain(flags),
             protocol: EtherType(u16::from_be_bytes([t0, t1])),
-            options_len,
+            options_len: first << 2,
         })
     }
 

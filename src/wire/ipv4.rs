@@ -85,14 +85,13 @@ impl<'a> Packet<'a> {
     #[inline]
     #[must_use]
     pub fn checksum_ok(&self) -> bool {
-        let sum = Sum::new().add_bytes(self.header.as_bytes());
-        if self.options.is_empty() { sum.is_valid() } else { self.options_ok(sum) }
+        if self.options.is_empty() { self.header.checksum_ok() } else { self.options_ok() }
     }
 
     /// Kept apart: the sum of a fixed number of bytes needs no loop, and most packets need no other.
     #[cold]
-    fn options_ok(&self, header: Sum) -> bool {
-        header.add_bytes(self.options).is_valid()
+    fn options_ok(&self) -> bool {
+        Sum::new().add_bytes(self.header.as_bytes()).add_bytes(self.options).is_valid()
     }
 }
 
@@ -213,6 +212,12 @@ impl Header {
     #[must_use]
     pub const fn dst(&self) -> Ipv4Addr {
         Ipv4Addr::from_bits(u32::from_be_bytes(self.dst))
+    }
+
+    /// Whether the checksum of a header without options is right.
+    #[inline(always)]
+    pub(super) fn checksum_ok(&self) -> bool {
+        Sum::new().add_bytes(self.as_bytes()).is_valid()
     }
 
     /// Bytes of options and of payload of any packet in a slice of `available` bytes, at least 20.

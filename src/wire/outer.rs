@@ -42,12 +42,14 @@ use super::vlan::{Tag, Tags};
 use super::{Encapsulation, EtherType, Layer, Reason, WireError, ethernet, ipv4, ipv6, udp};
 
 mod checks;
+pub(crate) mod common;
 mod headers;
 mod ports;
 #[cfg(test)]
 mod tests;
 mod tunnel;
 
+use common::Common;
 use headers::{Headers, Ip, Source};
 
 pub use checks::{Checks, Checksums, Reserved};
@@ -133,6 +135,15 @@ pub struct Datagram {
 /// The first header that is unsound, from the outside in, in [`WireError::layer`].
 #[inline]
 pub fn parse(frame: &[u8], ports: &TunnelPorts, checks: &Checks) -> Result<Option<Outer>, WireError> {
+    match Common::parse(frame, ports, checks) {
+        Some(common) => Ok(Some(common.outer())),
+        None => parse_any(frame, ports, checks),
+    }
+}
+
+/// [`parse`] for frames of all shapes.
+#[inline]
+pub(crate) fn parse_any(frame: &[u8], ports: &TunnelPorts, checks: &Checks) -> Result<Option<Outer>, WireError> {
     let (header, rest) = ethernet::Header::parse(frame)?;
     match header.ethertype() {
         EtherType::IPV4 => parse_v4(rest, &Link::ETHERNET, ports, checks),

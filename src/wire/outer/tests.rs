@@ -177,6 +177,7 @@ fn tag(n: usize) -> Tag {
 
 fn read(frame: &[u8], checks: &Checks) -> Result<Option<Outer>, WireError> {
     let parsed = parse(frame, &PORTS, checks);
+    assert_eq!(parsed, parse_any(frame, &PORTS, checks), "the common shape is read as all others are");
     if let Ok(Some(outer)) = &parsed {
         let Tunnel { header, options, inner, .. } = outer.tunnel;
         assert!(header.of(frame).is_some() && inner.of(frame).is_some(), "{outer:?} of {} bytes", frame.len());
@@ -251,6 +252,23 @@ fn every_stack_is_read() {
         for checksum in [true, recipe.v6] {
             let recipe = Recipe { checksum, ..recipe };
             assert_eq!(read(&recipe.frame(), &CHECKS), Ok(Some(recipe.expected())), "{recipe:?}");
+        }
+    }
+}
+
+#[test]
+fn the_common_shape_is_vxlan_or_geneve_over_plain_ipv4() {
+    for recipe in Recipe::all() {
+        for checksum in [true, recipe.v6] {
+            let recipe = Recipe { checksum, ..recipe };
+            let frame = recipe.frame();
+            let common = Common::parse(&frame, &PORTS, &CHECKS);
+            let expected = !recipe.v6 && recipe.tags == 0 && recipe.encap != Encapsulation::Gpe;
+            assert_eq!(common.is_some(), expected, "{recipe:?}");
+            let Some(common) = common else { continue };
+            assert_eq!(common.outer(), recipe.expected());
+            assert_eq!(common.inner_span().of(&frame), Some(common.inner));
+            assert_eq!(common.outer().tunnel.options.of(&frame), Some(common.options));
         }
     }
 }
@@ -798,6 +816,44 @@ fn any_checks() -> impl Strategy<Value = Checks> {
         gbp,
         superframes,
     })
+}
+
+/// Frames of the common shape, and frames that miss it in a field or two, their IPv4 checksum right or wrong.
+fn nearly_common() -> impl Strategy<Value = Vec<u8>> {
+    let word = prop_oneof![any::<u16>(), 0..80_u16, Just(0x4500), Just(0x0800), Just(0x4011), Just(4789), Just(6081)];
+    let edits = prop::collection::vec((6..29_usize, word), 0..3);
+    let inner_len = prop_oneof![0..3_usize, 0..100_usize];
+    let padding = prop_oneof![Just(0), 0..20_usize];
+    (any::<[bool; 3]>(), edits, inner_len, padding).prop_map(
+        |([geneve, checksum, right], edits, inner_len, padding)| {
+            let encap = if geneve { Encapsulation::Geneve } else { Encapsulation::Vxlan };
+            let mut frame = Recipe { checksum, inner_len, ..Recipe::of(encap) }.frame();
+            frame.resize(frame.len() + padding, 0xa5);
+            for (at, word) in edits {
+                if 2 * at + 2 <= frame.len() {
+                    put(&mut frame, 2 * at, usize::from(word));
+                }
+            }
+            if right && (5..=9).contains(&(frame[14] & 15)) {
+                fix(&mut frame, 14);
+            }
+            frame
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4096, ..ProptestConfig::default() })]
+    /// [`read`] compares.
+    #[test]
+    fn the_common_shape_is_read_as_all_others_are(
+        frame in nearly_common(),
+        cut in prop::option::weighted(0.2, any::<prop::sample::Index>()),
+        checks in any_checks(),
+    ) {
+        let len = cut.map_or(frame.len(), |cut| cut.index(frame.len()));
+        let _ = read(&frame[..len], &checks);
+    }
 }
 
 proptest! {
