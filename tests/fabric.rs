@@ -120,6 +120,71 @@ fn fabrics_of_other_sizes_play() {
     }
 }
 
+const GROUPS: [&str; 2] = ["--story", "security-groups"];
+
+#[test]
+fn security_groups_are_carried_learned_and_enforced() {
+    for (encap, web, db) in [("geneve", "12345", "67890"), ("vxlan", "12345", "6789")] {
+        for flood in ["her", "multicast"] {
+            for underlay in ["v4", "v6"] {
+                let name = format!("groups-{encap}-{flood}-{underlay}");
+                let play =
+                    play(&name, &[&GROUPS[..], &["--encap", encap, "--flood", flood, "--underlay", underlay]].concat())
+                        .went_well();
+                // By VTEP: the web server, the database, the test machine; the guest is known where it is.
+                let row = |cells: &str| cells.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+                let lines = play.stdout().lines().filter(|line| line.starts_with("5000 ")).map(row);
+                let table: Vec<Vec<String>> = lines.map(|mut cells| cells.split_off(3)).collect();
+                // Where the station is, its class is the port's; elsewhere it is what the tunnel carries.
+                let (high, low) = if encap == "geneve" { (5, 1) } else { (0, 0) };
+                let near = [(web, 5, high), (db, 1, low), ("20001", 0, 0)];
+                let mut expected = Vec::new();
+                for vtep in 0..3 {
+                    for (home, (group, at_home, elsewhere)) in near.iter().enumerate() {
+                        let class = if vtep == home { at_home } else { elsewhere };
+                        expected.push(vec![format!("sg-{group}"), class.to_string()]);
+                    }
+                }
+                expected.push(vec!["-".to_owned(), "0".to_owned()]);
+                assert_eq!(table, expected, "{name}");
+                for line in [
+                    "dropped, policy-denied",
+                    "dropped, source-group-missing",
+                    "policy       web to db: a rule says allow: allowed",
+                    "policy       test to db: no rule speaks of them: policy-denied",
+                    "vtep2  allow db web: 0; allow web db: 3; 2 copies of floods denied",
+                ] {
+                    assert!(play.stdout().contains(line), "{name}: {line}");
+                }
+                for (_, frame) in &play.frames {
+                    let tunnel = outer(frame).tunnel;
+                    let options = tunnel.options.of(frame).unwrap();
+                    let guest = tunnel.inner.of(frame).unwrap()[6..12] == [2, 0x42, 10, 1, 1, 31];
+                    let says = match tunnel.encap {
+                        Encapsulation::Vxlan => tunnel.policy != 0,
+                        _ => options.starts_with(&[0xff, 0x00, 0x80, 0x01, 0x00]),
+                    };
+                    assert_eq!(says, !guest, "{name}: {frame:02x?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_lost_or_doubled_frame_with_a_group_is_noticed() {
+    let frames = play("groups-sound", &GROUPS).went_well().frames.len();
+    for fault in ["--lose", "--duplicate"] {
+        for number in 1..=frames + 1 {
+            let play = play("groups-faulty", &[&GROUPS[..], &[fault, &number.to_string()]].concat());
+            assert_eq!(play.output.status.code(), Some(1), "{fault} {number}: {}", play.stdout());
+            assert!(play.stderr().starts_with("FAILED: ") && play.stderr().lines().count() == 1);
+        }
+    }
+    let other = play("groups-other", &[&GROUPS[..], &["--pods", "3"]].concat());
+    assert!(other.stderr().contains("three VTEPs with two pods each"), "{}", other.stderr());
+}
+
 #[test]
 fn one_seed_is_one_story() {
     let mut captures = Vec::new();

@@ -20,9 +20,12 @@ pub struct Arguments {
     /// Pods behind each VTEP
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
     pods: u8,
-    /// The tunnel header
+    /// What is told
     #[arg(long, value_enum, default_value_t)]
-    encap: Encap,
+    pub story: StoryKind,
+    /// The tunnel header: vxlan, or geneve where the story is about security groups, unless given
+    #[arg(long, value_enum)]
+    encap: Option<Encap>,
     /// How broadcast, unknown unicast and multicast reach the other VTEPs
     #[arg(long, value_enum, default_value_t)]
     pub flood: Flood,
@@ -81,6 +84,16 @@ pub enum Kind {
     Large,
 }
 
+/// The stories there are.
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum StoryKind {
+    /// How VTEPs learn who is where, forget it, and learn it anew
+    #[default]
+    FloodAndLearn,
+    /// How frames carry their sender's security group, and a policy decides with it
+    SecurityGroups,
+}
+
 fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
     let ends = text.split_once("..").and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)));
     ends.map(|(from, to)| from..=to).ok_or_else(|| "not FROM..TO".into())
@@ -91,9 +104,8 @@ fn promise(text: &str) -> Result<Promise, String> {
     Promise::ALL.into_iter().find(|promise| promise.name() == text).ok_or_else(|| format!("one of {}", names()))
 }
 
-#[derive(Clone, Copy, Default, ValueEnum)]
+#[derive(Clone, Copy, ValueEnum)]
 enum Encap {
-    #[default]
     Vxlan,
     Geneve,
 }
@@ -136,9 +148,9 @@ impl Arguments {
     }
 
     pub fn encapsulation(&self) -> Encapsulation {
-        match self.encap {
-            Encap::Vxlan => Encapsulation::Vxlan,
-            Encap::Geneve => Encapsulation::Geneve,
+        match (self.encap, self.story) {
+            (Some(Encap::Geneve), _) | (None, StoryKind::SecurityGroups) => Encapsulation::Geneve,
+            (Some(Encap::Vxlan), _) | (None, StoryKind::FloodAndLearn) => Encapsulation::Vxlan,
         }
     }
 
@@ -173,6 +185,16 @@ impl Arguments {
         Ipv4Addr::from_bits(Ipv4Addr::new(10, 1, 1, 0).to_bits() + stride * (vtep as u32 + 1) + nth as u32)
     }
 
+    /// Fails where a fault is to be made in an underlay frame that is never sent: `sent` are.
+    pub fn check_faults(&self, sent: usize) -> Result<(), String> {
+        for number in [self.lose, self.duplicate].into_iter().flatten() {
+            if !(1..=sent).contains(&number) {
+                return Err(format!("there is no underlay frame {number} in this story"));
+            }
+        }
+        Ok(())
+    }
+
     /// The locally administered MAC that container networks derive from an IPv4 address.
     pub fn pod_mac(ip: Ipv4Addr) -> MacAddr {
         let [a, b, c, d] = ip.octets();
@@ -182,9 +204,9 @@ impl Arguments {
 
 impl fmt::Display for Arguments {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let encap = match self.encap {
-            Encap::Vxlan => "VXLAN",
-            Encap::Geneve => "Geneve",
+        let encap = match self.encapsulation() {
+            Encapsulation::Geneve => "Geneve",
+            _ => "VXLAN",
         };
         let family = match self.underlay {
             Family::V4 => "IPv4",

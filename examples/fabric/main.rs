@@ -2,9 +2,11 @@
 //!
 //!     cargo run --release --example fabric -- --encap geneve --flood multicast --underlay v6
 //!
+//!     cargo run --release --example fabric -- --story security-groups
+//!
 //! Some VTEPs with pods behind each, an underlay that routes, and virtual time. Pods speak ARP and ICMP; every VTEP is a
 //! `vtep::engine::Engine`. Each frame is followed from the pod that sent it to everybody it reaches, and compared with a
-//! plain bridge ([`model`]). Exit code 0: the story went as told; 1: an expectation failed, which is printed; 2: bad
+//! plain bridge ([`model`]), or, where the story is about security groups ([`groups`]), with what the story says. Exit code 0: the story went as told; 1: an expectation failed, which is printed; 2: bad
 //! arguments, or the capture could not be written.
 
 #![allow(
@@ -21,6 +23,7 @@ mod capture;
 mod chaos;
 mod check;
 mod frames;
+mod groups;
 mod model;
 mod node;
 mod pods;
@@ -33,7 +36,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::Arguments;
+use args::{Arguments, StoryKind};
+use groups::Groups;
 use node::Tables;
 use story::Story;
 use world::World;
@@ -48,20 +52,18 @@ fn main() -> ExitCode {
         Ok(world) => world,
         Err(failure) => return failed(&failure),
     };
-    let mut story = Story::new(&args, world);
-    let outcome = story.play();
+    let (outcome, captured) = match args.story {
+        StoryKind::FloodAndLearn => Story::new(&args, world).play(),
+        StoryKind::SecurityGroups => Groups::new(&args, world).play(),
+    };
     // The capture of a story that failed shows why.
-    if let Err(error) = capture::write(&args.pcap, story.captured()) {
+    if let Err(error) = capture::write(&args.pcap, &captured) {
         eprintln!("{}: {error}", args.pcap.display());
         return ExitCode::from(2);
     }
     match outcome {
         Ok(()) => {
-            println!(
-                "\nThe story went as told. {} underlay frames are in {}.",
-                story.captured().len(),
-                args.pcap.display()
-            );
+            println!("\nThe story went as told. {} underlay frames are in {}.", captured.len(), args.pcap.display());
             ExitCode::SUCCESS
         }
         Err(failure) => failed(&failure),

@@ -3,16 +3,30 @@
 use core::net::IpAddr;
 
 use vtep::engine::{
-    Command, Config, Cursor, Egress, Engine, Event, Input, Profile, Remote, RewriteError, Storage, Verdict,
+    Command, Config, Cursor, Egress, Engine, Event, Input, LabelStorage, Profile, Remote, RewriteError, Storage,
+    Verdict,
 };
 use vtep::table::{BridgeConfig, BridgeId, Instant, PortConfig, PortId, UnderlayConfig, UnderlayId, UnderlayLink};
-use vtep::wire::{Depth, MacAddr};
+use vtep::wire::{Depth, Label, MacAddr};
 
-use crate::args::{Arguments, Flood, ROUTER, VNI};
+use crate::args::{Arguments, Flood, ROUTER, StoryKind, VNI};
+use crate::groups;
 use crate::world::Micros;
 
 /// The memory of one VTEP: 2,048 MACs, 1 bridge, 32 ports, 64 endpoints, 32 places on flood lists, 128 events.
-pub type Tables = Storage<512, 1, 32, 64, 32, 128>;
+type Memory = Storage<512, 1, 32, 64, 32, 128>;
+
+/// With it, what security groups need: 32 labels, 16 rules.
+pub struct Tables {
+    memory: Memory,
+    labels: LabelStorage<32, 16, 0>,
+}
+
+impl Tables {
+    pub const fn new() -> Self {
+        Self { memory: Memory::new(), labels: LabelStorage::new() }
+    }
+}
 
 /// The only bridge.
 pub const BRIDGE: BridgeId = BridgeId(0);
@@ -45,13 +59,17 @@ impl<'a> Vtep<'a> {
             name: format!("vtep{}", number + 1),
             address: args.vtep_address(number),
             mac: args.vtep_mac(number),
-            engine: Engine::new(tables.memory(), &Config::new(Profile::Rfc, key)),
+            engine: Engine::new(tables.memory.memory(), &Config::new(Profile::Rfc, key))
+                .with_labels(tables.labels.memory()),
             steps: 0,
         };
         let link = UnderlayLink { mac: vtep.mac, vlan: None, gateway: Some(ROUTER) };
         let config = UnderlayConfig { link: Some(link), ..UnderlayConfig::new(vtep.address) };
         vtep.command(0, &Command::SetUnderlay { id: UNDERLAY, config })?;
-        let config = BridgeConfig::new(args.encapsulation(), VNI);
+        let mut config = BridgeConfig::new(args.encapsulation(), VNI);
+        if args.story == StoryKind::SecurityGroups {
+            groups::guard(&mut config);
+        }
         vtep.command(0, &Command::AddBridge { id: BRIDGE, config })?;
         let peers = match args.flood {
             Flood::Her => {
@@ -65,15 +83,17 @@ impl<'a> Vtep<'a> {
         Ok(vtep)
     }
 
-    pub fn add_port(&mut self, now: Micros, id: PortId) -> Result<(), String> {
-        self.command(now, &Command::AddPort { id, config: PortConfig::new(BRIDGE) })
+    pub fn add_port(&mut self, now: Micros, id: PortId, label: Label) -> Result<(), String> {
+        let class = (!label.is_none()).then_some(label.class());
+        let config = PortConfig { group: label.group(), class, ..PortConfig::new(BRIDGE) };
+        self.command(now, &Command::AddPort { id, config })
     }
 
     pub fn remove_port(&mut self, now: Micros, id: PortId) -> Result<(), String> {
         self.command(now, &Command::RemovePort { id })
     }
 
-    fn command(&mut self, now: Micros, command: &Command) -> Result<(), String> {
+    pub fn command(&mut self, now: Micros, command: &Command) -> Result<(), String> {
         match self.engine.command(instant(now), command) {
             Ok(_) => Ok(()),
             Err(error) => Err(format!("{} refused {command:?}: {error}", self.name)),
@@ -128,6 +148,6 @@ fn unwritten(error: RewriteError) -> String {
 }
 
 /// Engines count milliseconds.
-fn instant(time: Micros) -> Instant {
+pub fn instant(time: Micros) -> Instant {
     Instant::from_millis(time / 1000)
 }

@@ -35,6 +35,11 @@ impl Pod {
         self.neighbours.contains_key(&ip)
     }
 
+    /// Is told a neighbour's MAC by other means than ARP.
+    pub fn meet(&mut self, ip: Ipv4Addr, mac: MacAddr) {
+        self.neighbours.insert(ip, mac);
+    }
+
     /// The sequence number of its latest echo request.
     pub fn sequence(&self) -> u16 {
         self.sequence

@@ -33,7 +33,10 @@ pub fn verdict(verdict: &Verdict, ports: &[Ipv4Addr], remotes: &[IpAddr]) -> Str
         Verdict::Encapsulate(_) => format!("sent to {}", tunnels.unwrap_or_default()),
         Verdict::Flood(_) => {
             let places: Vec<String> = [pods, tunnels].into_iter().flatten().collect();
-            format!("flooded to {}", places.join(" and "))
+            match places.is_empty() {
+                true => "flooded to nobody: the policy denies every copy".to_owned(),
+                false => format!("flooded to {}", places.join(" and ")),
+            }
         }
         Verdict::Drop(reason) => format!("dropped, {}", reason.name()),
         other => format!("{}, which has no place in this story", other.kind().name()),

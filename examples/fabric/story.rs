@@ -10,7 +10,7 @@ use crate::frames::{Content, text};
 use crate::model::Model;
 use crate::node::{BRIDGE, Vtep};
 use crate::print;
-use crate::world::{Micros, World};
+use crate::world::{Captured, Micros, World};
 
 const SECOND: Micros = 1_000_000;
 
@@ -51,13 +51,13 @@ impl<'a> Story<'a> {
         Self { args, world, model: Model::new(args), a: 0, b: args.pods(), step: 0, frames: 0, told: 0 }
     }
 
-    /// The underlay's frames so far.
-    pub fn captured(&self) -> &[(Micros, Vec<u8>)] {
-        &self.world.captured
+    /// Plays it: how it ended, and the underlay's frames.
+    pub fn play(mut self) -> (Result<(), String>, Captured) {
+        println!("{}", self.args);
+        (self.tell(), self.world.captured)
     }
 
-    pub fn play(&mut self) -> Result<(), String> {
-        println!("{}", self.args);
+    fn tell(&mut self) -> Result<(), String> {
         self.first_contact()?;
         self.everybody()?;
         self.known()?;
@@ -197,11 +197,7 @@ impl<'a> Story<'a> {
     }
 
     fn end(&mut self) -> Result<(), String> {
-        let sent = self.world.captured.len();
-        let Arguments { lose, duplicate, .. } = self.args;
-        for number in [lose, duplicate].into_iter().flatten() {
-            that((1..=sent).contains(number), || format!("there is no underlay frame {number} in this story"))?;
-        }
+        self.args.check_faults(self.world.captured.len())?;
         self.world.pass(self.world.now + 60 * SECOND);
         check::tables(&self.world, &mut self.model)?;
         println!("\nA minute later:");

@@ -3,12 +3,14 @@
 use core::net::IpAddr;
 use std::collections::BTreeMap;
 
-use vtep::engine::{Event, Input, Verdict, VerdictKind};
+use vtep::engine::{DropReason, Event, Input, Verdict, VerdictKind};
 use vtep::table::PortId;
+use vtep::wire::Label;
 
 use crate::args::Arguments;
 use crate::chaos::Random;
 use crate::frames::{Content, Frame, text};
+use crate::groups;
 use crate::node::{Leaving, Tables, UNDERLAY, Vtep};
 use crate::pods::Pod;
 use crate::print;
@@ -24,6 +26,9 @@ const THINK: Micros = 15;
 /// Between two frames that one VTEP sends into the underlay.
 const SEND: Micros = 1;
 
+/// What the underlay carried, each frame with the time it was sent.
+pub type Captured = Vec<(Micros, Vec<u8>)>;
+
 pub struct World<'a> {
     pub args: &'a Arguments,
     pub now: Micros,
@@ -38,7 +43,7 @@ pub struct World<'a> {
     /// What should never happen, in words.
     pub faults: Vec<String>,
     /// Every underlay frame, when it was sent.
-    pub captured: Vec<(Micros, Vec<u8>)>,
+    pub captured: Captured,
     /// Whether every step is told.
     pub narrate: bool,
     queue: BTreeMap<(Micros, u64), Happening>,
@@ -63,6 +68,8 @@ pub struct Trace {
     pub received: Vec<usize>,
     /// The pods it was given to, whether it was meant for them or not.
     pub delivered: Vec<usize>,
+    /// The VTEPs that dropped it, and why.
+    pub dropped: Vec<(usize, DropReason)>,
 }
 
 /// Something that is going to happen to the frame of a trace.
@@ -92,7 +99,7 @@ impl<'a> World<'a> {
             let mut vtep = Vtep::new(args, number, tables)?;
             for nth in 0..args.pods() {
                 let port = PortId(nth as u16);
-                vtep.add_port(0, port)?;
+                vtep.add_port(0, port, groups::label(args, number, nth))?;
                 let ip = args.pod_address(number, nth);
                 pods.push(Pod::new(number, port, Arguments::pod_mac(ip), ip, random.next() as u16));
             }
@@ -134,6 +141,7 @@ impl<'a> World<'a> {
             sent: Vec::new(),
             received: Vec::new(),
             delivered: Vec::new(),
+            dropped: Vec::new(),
         };
         self.traces.push(trace);
         self.schedule(self.now + wait + VETH, self.traces.len() - 1, Kind::FromPort);
@@ -166,7 +174,7 @@ impl<'a> World<'a> {
         let moved = &mut self.pods[pod];
         self.vteps[moved.vtep].remove_port(self.now, moved.port)?;
         (moved.vtep, moved.port) = (to, PortId(self.args.pods() as u16));
-        self.vteps[to].add_port(self.now, moved.port)
+        self.vteps[to].add_port(self.now, moved.port, Label::NONE)
     }
 
     fn happen(&mut self, happening: Happening) -> Result<(), String> {
@@ -253,6 +261,9 @@ impl<'a> World<'a> {
         leaving: &[Leaving],
     ) -> Result<(), String> {
         let events = self.note_events(vtep);
+        if let Verdict::Drop(reason) = verdict {
+            self.traces[trace].dropped.push((vtep, *reason));
+        }
         if !self.narrate {
             return Ok(());
         }
