@@ -1,5 +1,5 @@
 //! Geneve options at an endpoint that reads labels: RFC 8926 sections 3.4 and 3.5, and what receivers elsewhere have got
-//! wrong. Real packets are in `tests/captures.rs`.
+//! wrong. Real packets are in `tests/option_captures.rs`.
 #![allow(
     missing_docs,
     clippy::arithmetic_side_effects,
@@ -15,7 +15,7 @@
 #[path = "common/world/mod.rs"]
 mod world;
 
-use vtep::engine::{Command, DropReason, Event, Profile, Remote, Verdict};
+use vtep::engine::{Command, DropReason, Event, Profile, PuntReason, Remote, Verdict};
 use vtep::table::{
     Action, BridgeId, ClassFrom, DiffServ, EndpointAddress, EndpointConfig, Enforce, Enforcement, GroupMatch,
     PortConfig, PortId, Rule, TrafficMap, TrafficMapId, UnderlayId,
@@ -88,9 +88,9 @@ fn a_label_is_learned_with_its_mac() {
     assert_eq!(label_of(&vtep, R), Some(Label::NONE));
 }
 
-/// G20, G33, G26: the list is walked, and an unknown critical option drops, wherever it stands.
+/// The list is walked, and an unknown critical option drops, wherever it stands.
 #[test]
-fn an_unknown_critical_option_drops_the_packet() {
+fn g20_g26_g33_an_unknown_critical_option_drops_the_packet() {
     for options in
         [unknown(0x80, 1), [group_option(1), unknown(0xff, 0)].concat(), [unknown(0x00, 3), unknown(0x81, 31)].concat()]
     {
@@ -103,9 +103,82 @@ fn an_unknown_critical_option_drops_the_packet() {
     }
 }
 
-/// G22, G34, G38: unknown options that are not critical pass, in any order.
+/// An endpoint that does not parse options, as Linux' device is one, takes no packet whose C bit says that it must.
 #[test]
-fn unknown_options_and_their_order_do_not_matter() {
+fn g21_whoever_parses_no_options_drops_on_the_c_bit() {
+    for options in [vec![], unknown(0x01, 1), unknown(0x80, 1), group_option(7)] {
+        let mut vtep = Vtep::geneve(Profile::Linux);
+        assert_eq!(dropped(receive(&mut vtep, true, &options)), Some(DropReason::UnknownCriticalOption));
+        assert_eq!(label_of(&vtep, R), None);
+        // Where the C bit is clear they are stripped unread, whatever they are.
+        assert_eq!(dropped(receive(&mut vtep, false, &options)), None);
+        assert_eq!(label_of(&vtep, R), Some(Label::NONE));
+    }
+    // Once it reads labels it parses, in either profile.
+    let mut vtep = Vtep::with(Profile::Linux, Encapsulation::Geneve, |setup| setup.bridge.options = true);
+    assert_eq!(dropped(receive(&mut vtep, true, &group_option(7))), None);
+    assert_eq!(dropped(receive(&mut vtep, true, &unknown(0x80, 1))), Some(DropReason::UnknownCriticalOption));
+}
+
+/// In front of an endpoint, neither the header's C bit nor an option's is a reason to drop.
+#[test]
+fn g23_g28_an_offload_drops_nothing_for_critical_bits() {
+    for critical in [true, false] {
+        for options in [vec![], unknown(0x01, 1), unknown(0x80, 1), [unknown(0xff, 31), unknown(0x81, 0)].concat()] {
+            let mut vtep = reading(|setup| setup.config.schema.role = OffloadRole::Offload);
+            assert_eq!(dropped(receive(&mut vtep, critical, &options)), None, "{critical} {options:02x?}");
+        }
+    }
+}
+
+/// Where no bridge speaks Geneve, its packets are UDP like any other: whole, for the host, and not looked into.
+#[test]
+fn g32_without_geneve_its_packets_are_any_udp() {
+    let mut malformed = group_option(7);
+    malformed[3] = 31;
+    for (critical, options) in [(false, vec![]), (true, unknown(0x80, 1)), (true, malformed)] {
+        let mut packet = Packet::with_options(critical, &options);
+        for version in 0..4_u8 {
+            packet.tunnel[0] = packet.tunnel[0] & 0x3f | version << 6;
+            let bytes = packet.bytes();
+            let Verdict::Punt(punt) = Vtep::vxlan(Profile::Rfc).on_underlay(&bytes) else { panic!() };
+            assert_eq!((punt.reason, punt.frame.of(&bytes)), (PuntReason::NotTunnel, Some(&bytes[..])));
+        }
+    }
+}
+
+/// The options that a frame's label takes count, to the byte.
+#[test]
+fn g47_a_labels_options_count_for_the_mtu() {
+    // 1500 bytes less IPv4, UDP, Geneve and one option.
+    let largest = 1500 - 20 - 8 - 8 - 8;
+    let mut vtep = enforcing(Encapsulation::Geneve, Enforce::EGRESS);
+    vtep.station_at(R, Remote::at(REMOTE));
+    let sent = vtep.sent_one(&Frame::of_len(R, A, largest).bytes());
+    assert_eq!((sent.options, sent.inner.len()), (group_option(10), largest));
+    let verdict = vtep.on_port(0, &Frame::of_len(R, A, largest + 1).bytes());
+    assert_eq!(dropped(verdict), Some(DropReason::TooBig));
+    // A station without a label has the room for itself.
+    vtep.command(Command::RemovePort { id: PortId(0) });
+    vtep.command(Command::AddPort { id: PortId(0), config: PortConfig::new(BridgeId(0)) });
+    assert_eq!(vtep.sent_one(&Frame::of_len(R, A, largest + 8).bytes()).options, []);
+}
+
+/// Segments are cut before the header is put in front of each: all carry the same, options included.
+#[test]
+fn g52_every_segment_of_a_frame_has_the_same_header_and_options() {
+    let mut vtep = enforcing(Encapsulation::Geneve, Enforce::EGRESS);
+    vtep.station_at(R, Remote::at(REMOTE));
+    let segments = [1400, 1400, 300].map(|len| vtep.sent_one(&Frame::of_len(R, A, len).bytes()));
+    for sent in &segments {
+        assert_eq!(sent.options, group_option(10));
+        assert_eq!((header(sent), sent.src_port), (header(&segments[0]), segments[0].src_port));
+    }
+}
+
+/// Unknown options that are not critical pass, in any order.
+#[test]
+fn g22_g34_g38_unknown_options_and_their_order_do_not_matter() {
     let parts = [group_option(7), unknown(0x01, 2), class_option(3)];
     for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2], [1, 2, 0]] {
         let mut vtep = reading(|_| {});
@@ -115,18 +188,18 @@ fn unknown_options_and_their_order_do_not_matter() {
     }
 }
 
-/// G54: a device in front of the endpoint lets unknown critical options pass.
+/// A device in front of the endpoint lets unknown critical options pass.
 #[test]
-fn in_the_offload_role_unknown_critical_options_pass() {
+fn g54_in_the_offload_role_unknown_critical_options_pass() {
     let mut vtep = reading(|setup| setup.config.schema.role = OffloadRole::Offload);
     let options = [unknown(0x80, 1), group_option(7)].concat();
     assert_eq!(dropped(receive(&mut vtep, true, &options)), None);
     assert_eq!(label_of(&vtep, R), Some(Label::of_group(group(7))));
 }
 
-/// G24, G29: reserved bits of header and options are ignored.
+/// Reserved bits of header and options are ignored.
 #[test]
-fn reserved_bits_are_ignored() {
+fn g24_g25_g29_reserved_bits_are_ignored() {
     let mut vtep = reading(|_| {});
     let mut options = group_option(7);
     options[3] |= 0xe0;
@@ -140,7 +213,7 @@ fn reserved_bits_are_ignored() {
 
 /// Each kind of bad input has its reason, and teaches nothing.
 #[test]
-fn every_malformed_area_has_its_reason() {
+fn g30_g31_g36_g37_every_malformed_area_has_its_reason() {
     let cut = |mut option: Vec<u8>, words: u8| {
         option[3] = words;
         option
@@ -177,9 +250,9 @@ fn every_malformed_area_has_its_reason() {
     }
 }
 
-/// G19 in reverse: options under a version that is not known are not looked at.
+/// Options under a version that is not known are not looked at.
 #[test]
-fn an_unknown_version_is_the_first_fault() {
+fn g13_an_unknown_version_is_the_first_fault() {
     for version in 1..4_u8 {
         let mut vtep = reading(|_| {});
         let mut packet = Packet::with_options(true, &group_option(7));
@@ -188,9 +261,9 @@ fn an_unknown_version_is_the_first_fault() {
     }
 }
 
-/// G27: a critical option under a clear C bit contradicts itself; refused where that is asked for.
+/// A critical option under a clear C bit contradicts itself; refused where that is asked for.
 #[test]
-fn contradictory_critical_bits() {
+fn g27_contradictory_critical_bits() {
     let strict = |setup: &mut Setup| setup.config.schema.check_critical_bit = true;
     let verdict = receive(&mut reading(strict), false, &group_option(7));
     assert_eq!(dropped(verdict), Some(DropReason::CriticalBitMismatch));
@@ -201,7 +274,7 @@ fn contradictory_critical_bits() {
 }
 
 #[test]
-fn an_area_of_252_bytes_is_read_to_its_end() {
+fn g31_g36_an_area_of_252_bytes_is_read_to_its_end() {
     let fill = [unknown(0x01, 31), unknown(0x02, 28)].concat();
     let options = [fill, group_option(7)].concat();
     assert_eq!(options.len(), 252);
@@ -213,7 +286,7 @@ fn an_area_of_252_bytes_is_read_to_its_end() {
 }
 
 #[test]
-fn duplicates_count_as_configured() {
+fn g38_duplicates_count_as_configured() {
     let twice = [group_option(7), group_option(8)].concat();
     for (duplicates, expected) in [(Duplicates::First, 7), (Duplicates::Last, 8)] {
         let mut vtep = reading(|setup| setup.config.schema.duplicates = duplicates);
@@ -367,7 +440,7 @@ fn the_a_bit_stops_a_second_enforcement() {
 
 /// G35, G53: between two tunnels all options go on as they came, unknown ones too, in order.
 #[test]
-fn options_pass_untouched_from_tunnel_to_tunnel() {
+fn g35_options_pass_untouched_from_tunnel_to_tunnel() {
     let mut vtep = reading(|_| {});
     for address in [REMOTE, THIRD] {
         let (encapsulation, port) = (Encapsulation::Geneve, 6081);

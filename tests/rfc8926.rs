@@ -695,7 +695,7 @@ fn geneve_area(words: usize) -> Vec<u8> {
 }
 
 #[test]
-fn g47_this_version_sends_no_options_and_checks_the_size_without() {
+fn g47_where_no_options_are_sent_the_size_is_checked_without() {
     for (station, largest) in [(R, 1500 - 36), (S, 1500 - 56)] {
         let mut vtep = with_stations(Profile::Rfc);
         assert_eq!(vtep.sent_one(&Frame::of_len(station, A, largest).bytes()).len, 1500);

@@ -21,7 +21,14 @@ use std::path::{Path, PathBuf};
 const CLAUSES: &str = include_str!("clauses.txt");
 
 /// Where the tests are, and the letter of their clauses.
-const SOURCES: [(&str, char); 4] = [("rfc7348.rs", 'X'), ("rfc8926.rs", 'G'), ("rfc6040.rs", 'E'), ("rfc6936.rs", 'Z')];
+const SOURCES: [(&str, char); 6] = [
+    ("rfc7348.rs", 'X'),
+    ("rfc8926.rs", 'G'),
+    ("options.rs", 'G'),
+    ("rfc6040.rs", 'E'),
+    ("payloads.rs", 'E'),
+    ("rfc6936.rs", 'Z'),
+];
 
 /// Who answers for a clause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -227,8 +234,9 @@ fn document() -> String {
     }
     for chapter in chapters() {
         let letter = chapter.clauses[0].id.chars().next().expect("an id");
-        let (file, _) = SOURCES.iter().find(|(_, l)| *l == letter).expect("a source");
-        writeln!(out, "\n## {}\n\nTests: [`tests/{file}`](../tests/{file}).\n", chapter.title).expect("a string");
+        let files = SOURCES.iter().filter(|(_, l)| *l == letter);
+        let files: Vec<String> = files.map(|(file, _)| format!("[`tests/{file}`](../tests/{file})")).collect();
+        writeln!(out, "\n## {}\n\nTests: {}.\n", chapter.title, files.join(", ")).expect("a string");
         out.push_str(
             "| Clause | § | Level | Who | Requirement | Tests, or why there are none |\n|---|---|---|---|---|---|\n",
         );
