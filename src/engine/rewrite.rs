@@ -7,7 +7,7 @@ use crate::table::{Endpoint, PortId, UnderlayId};
 use crate::wire::edit::{Edit, Edited};
 use crate::wire::geneve::MAX_OPTIONS_LEN;
 use crate::wire::{
-    Depth, Encapsulation, FrameKind, Payload, PerPacket, Reason, Sent, Span, TunnelFlags, WireError, template,
+    Depth, Encapsulation, FrameKind, Payload, PerPacket, Reason, Sent, Span, TunnelFlags, Vni, WireError, template,
 };
 
 /// Where written bytes go.
@@ -53,6 +53,69 @@ impl Engine<'_> {
     /// # Errors
     /// [`RewriteError`]; the buffer is unchanged. A flood is [`RewriteError::NothingToWrite`]: take its copies.
     pub fn rewrite(
+        &self,
+        verdict: &Verdict,
+        depth: Depth,
+        buffer: &mut [u8],
+        input: Range<usize>,
+    ) -> Result<Output, RewriteError> {
+        let written = match verdict {
+            Verdict::Deliver(deliver) => self.pass_on(deliver, buffer, &input),
+            Verdict::Encapsulate(encapsulate) => self.put_in_front(encapsulate, depth, buffer, &input),
+            _ => None,
+        };
+        match written {
+            Some(output) => Ok(output),
+            None => self.rewrite_any(verdict, depth, buffer, input),
+        }
+    }
+
+    /// [`Engine::rewrite`] of a delivery without an edit, which writes nothing; `None` for others and where it fails.
+    #[inline(always)]
+    fn pass_on(&self, deliver: &Deliver, buffer: &[u8], input: &Range<usize>) -> Option<Output> {
+        let (_, port) = self.port_handle(deliver.port.id)?;
+        let bytes = within(deliver.frame, input)?;
+        if port != deliver.port || !deliver.edit.is_none() || bytes.end > buffer.len() {
+            return None;
+        }
+        Some(Output { to: Egress::Port(port.id), bytes })
+    }
+
+    /// [`Engine::rewrite`] of an encapsulation that writes nothing but a plain header; `None` for others and where it
+    /// fails.
+    #[inline(always)]
+    fn put_in_front(
+        &self,
+        verdict: &Encapsulate,
+        depth: Depth,
+        buffer: &mut [u8],
+        input: &Range<usize>,
+    ) -> Option<Output> {
+        let endpoint = self.plain(verdict, depth)?;
+        let Range { start, end } = within(verdict.frame, input)?;
+        let headroom = buffer.get_mut(..end)?.get_mut(..start)?;
+        let packet = per_packet(endpoint, verdict.vni, &verdict.outer, &[]);
+        let written = endpoint.template.write_plain(&packet, headroom, end.wrapping_sub(start))?;
+        Some(Output { to: Egress::Underlay(endpoint.address.underlay), bytes: start.wrapping_sub(written)..end })
+    }
+
+    /// The endpoint of an encapsulation that has no edit and a header for `Template::write_plain`; `None` for others,
+    /// and where it is gone.
+    #[inline(always)]
+    fn plain(&self, verdict: &Encapsulate, depth: Depth) -> Option<&Endpoint> {
+        if depth != Depth::Ethernet || !verdict.outer.is_plain() || !verdict.edit.is_none() {
+            return None;
+        }
+        let endpoint = self.endpoints.get(verdict.endpoint.id)?;
+        if endpoint.generation != verdict.endpoint.generation || !endpoint.template.is_plain() {
+            return None;
+        }
+        Some(endpoint)
+    }
+
+    /// [`Engine::rewrite`] of everything; errors get their names here.
+    #[inline(never)]
+    fn rewrite_any(
         &self,
         verdict: &Verdict,
         depth: Depth,
@@ -243,7 +306,7 @@ impl Engine<'_> {
     }
 
     /// What a verdict asks for, with its handles resolved.
-    #[inline]
+    #[inline(always)]
     fn plan<'s>(&'s self, verdict: &Verdict, options: &'s [u8]) -> Result<Plan<'s>, RewriteError> {
         match verdict {
             Verdict::Deliver(deliver) => self.plan_delivery(deliver),
@@ -266,27 +329,13 @@ impl Engine<'_> {
         })
     }
 
-    #[inline]
+    #[inline(always)]
     fn plan_encapsulation<'s>(&'s self, verdict: &Encapsulate, options: &'s [u8]) -> Result<Plan<'s>, RewriteError> {
         let endpoint = self.endpoints.get(verdict.endpoint.id).ok_or(RewriteError::StaleHandle)?;
         if endpoint.generation != verdict.endpoint.generation {
             return Err(RewriteError::StaleHandle);
         }
-        let outer = &verdict.outer;
-        let (tos, ttl, df) = endpoint.template.resolve(outer.tos, outer.ttl, outer.df);
-        let tos = if outer.dscp == OuterFields::DSCP_OF_TEMPLATE { tos } else { outer.dscp << 2 | tos & 3 };
-        let packet = PerPacket {
-            vni: verdict.vni,
-            src_port: outer.src_port,
-            ident: outer.ident,
-            tos,
-            ttl,
-            df,
-            flags: outer.flags,
-            policy: outer.label.group().policy_id().unwrap_or(0),
-            protocol: outer.protocol,
-            options,
-        };
+        let packet = per_packet(endpoint, verdict.vni, &verdict.outer, options);
         Ok(Plan {
             to: Egress::Underlay(endpoint.address.underlay),
             span: verdict.frame,
@@ -343,6 +392,33 @@ impl Plan<'_> {
         let rest = frame.get(edited.skip..).ok_or(RewriteError::BadEdit)?;
         Ok((head, rest))
     }
+}
+
+/// What one packet's header has of its own.
+#[inline(always)]
+fn per_packet<'o>(endpoint: &Endpoint, vni: Vni, outer: &OuterFields, options: &'o [u8]) -> PerPacket<'o> {
+    let (tos, ttl, df) = endpoint.template.resolve(outer.tos, outer.ttl, outer.df);
+    let tos = if outer.dscp == OuterFields::DSCP_OF_TEMPLATE { tos } else { outer.dscp << 2 | tos & 3 };
+    PerPacket {
+        vni,
+        src_port: outer.src_port,
+        ident: outer.ident,
+        tos,
+        ttl,
+        df,
+        flags: outer.flags,
+        policy: outer.label.group().policy_id().unwrap_or(0),
+        protocol: outer.protocol,
+        options,
+    }
+}
+
+/// A span of `input` as a range of the buffer that holds it; `None` where it passes the input's end.
+#[inline(always)]
+fn within(span: Span, input: &Range<usize>) -> Option<Range<usize>> {
+    let start = input.start.checked_add(usize::try_from(span.start).ok()?)?;
+    let end = start.checked_add(usize::try_from(span.len).ok()?)?;
+    (end <= input.end).then_some(start..end)
 }
 
 /// Whether a packet may have Geneve options.

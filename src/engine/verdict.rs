@@ -208,6 +208,12 @@ pub struct OuterFields {
 impl OuterFields {
     /// No DSCP of the frame's own: the endpoint's template decides.
     pub const DSCP_OF_TEMPLATE: u8 = 0xff;
+
+    /// Whether the tunnel header is that of an Ethernet frame without flags and options.
+    #[inline(always)]
+    pub(super) fn is_plain(&self) -> bool {
+        self.flags.is_empty() && self.options == 0 && self.protocol == EtherType::ETHERNET
+    }
 }
 
 /// The frame goes to all members of a bridge but the one it came from.

@@ -87,13 +87,26 @@ pub enum Alarm {
 #[inline]
 #[must_use]
 pub const fn encapsulate(inner: Ecn, mode: EcnMode) -> Ecn {
-    // Two bits for each inner codepoint, the lowest two for Not-ECT.
-    let table: u8 = match mode {
+    Ecn::from_tos(table(mode) >> ((inner as u8) << 1))
+}
+
+/// What [`encapsulate`] answers in a mode: two bits for each inner codepoint, the lowest two for Not-ECT.
+#[inline]
+pub(super) const fn table(mode: EcnMode) -> u8 {
+    match mode {
         EcnMode::Normal => 0b11_10_01_00,
         EcnMode::Compat => 0b00_00_00_00,
         EcnMode::Legacy3168 => 0b10_10_01_00,
-    };
-    Ecn::from_tos(table >> ((inner as u8) << 1))
+    }
+}
+
+/// The mode that has this [`table`].
+pub(super) const fn mode(answers: u8) -> EcnMode {
+    match answers {
+        0 => EcnMode::Compat,
+        0b11_10_01_00 => EcnMode::Normal,
+        _ => EcnMode::Legacy3168,
+    }
 }
 
 /// The inner ECN field after decapsulation (RFC 6040 section 4.2, figure 4).

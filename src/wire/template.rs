@@ -25,7 +25,7 @@ mod write;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::checksum::Sum;
-use super::ecn::{self, Ecn, EcnMode};
+use super::ecn;
 use super::geneve::MAX_OPTIONS_LEN;
 use super::vlan::Tag;
 use super::{Encapsulation, EtherType, Layer, MacAddr, Reason, WireError};
@@ -59,9 +59,14 @@ pub struct Template {
     switches: u8,
     /// 0 for inherited.
     ttl: u8,
-    tos: Tos,
-    df: Df,
-    ecn: EcnMode,
+    /// 0 for inherited.
+    tos: u8,
+    /// All bits set for an inherited TOS, none for a fixed one.
+    inherited_tos: u8,
+    /// The outer ECN field for each inner one; see [`ecn::table`].
+    ecn: u8,
+    /// [`DF_SET`], [`DF_INHERIT`] or neither.
+    df: u8,
 }
 
 /// Which headers stand before UDP.
@@ -81,6 +86,10 @@ enum Shape {
 const UDP_CHECKSUM: u8 = 1 << 0;
 /// [`Template::switches`]: the IPv6 flow label follows the source port.
 const FLOW_LABEL: u8 = 1 << 1;
+/// [`Template::df`]: the bit is set.
+const DF_SET: u8 = 1 << 0;
+/// [`Template::df`]: the bit is the inner one.
+const DF_INHERIT: u8 = 1 << 1;
 
 impl Template {
     /// Builds the header for `config`.
@@ -114,6 +123,10 @@ impl Template {
             Ttl::Fixed(ttl) => ttl,
             Ttl::Inherit => 0,
         };
+        let (tos, inherited_tos) = match config.tos {
+            Tos::Fixed(tos) => (tos, 0),
+            Tos::Inherit => (0, 0xff),
+        };
         Ok(Self {
             link: link_bytes(config.link, if v6 { EtherType::IPV6 } else { EtherType::IPV4 }),
             addresses,
@@ -125,9 +138,14 @@ impl Template {
             switches: if config.udp_checksum { UDP_CHECKSUM } else { 0 }
                 | if config.flow_label { FLOW_LABEL } else { 0 },
             ttl,
-            tos: config.tos,
-            df: config.df,
-            ecn: config.ecn,
+            tos,
+            inherited_tos,
+            ecn: ecn::table(config.ecn),
+            df: match config.df {
+                Df::Set => DF_SET,
+                Df::Unset => 0,
+                Df::Inherit => DF_INHERIT,
+            },
         })
     }
 
@@ -153,23 +171,15 @@ impl Template {
     /// For an inner frame that is not IP hand in `(0, 0, false)`: DSCP 0, Not-ECT, [`Ttl::DEFAULT`] and a
     /// clear bit are what is inherited then. ECN is the template's mode applied to the low two bits of
     /// `inner_tos`, with a fixed DSCP as well (RFC 6040 section 4.1).
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn resolve(&self, inner_tos: u8, inner_ttl: u8, inner_df: bool) -> (u8, u8, bool) {
-        let dscp = match self.tos {
-            Tos::Fixed(tos) => tos,
-            Tos::Inherit => inner_tos,
-        };
-        let tos = ecn::encapsulate(Ecn::from_tos(inner_tos), self.ecn).in_tos(dscp);
+        let tos = (self.tos | inner_tos & self.inherited_tos) & 0xfc | self.ecn >> ((inner_tos & 3) << 1) & 3;
         let ttl = match (self.ttl, inner_ttl) {
             (0, 0) => Ttl::DEFAULT,
             (0, ttl) | (ttl, _) => ttl,
         };
-        let df = match self.df {
-            Df::Set => true,
-            Df::Unset => false,
-            Df::Inherit => inner_df,
-        };
+        let df = (self.df & DF_SET) | (self.df >> 1 & inner_df as u8) != 0;
         (tos, ttl, df)
     }
 
@@ -252,10 +262,14 @@ impl Template {
             dst,
             dst_port: self.dst_port,
             ttl: if self.ttl == 0 { Ttl::Inherit } else { Ttl::Fixed(self.ttl) },
-            tos: self.tos,
-            df: self.df,
+            tos: if self.inherited_tos == 0 { Tos::Fixed(self.tos) } else { Tos::Inherit },
+            df: match self.df {
+                0 => Df::Unset,
+                DF_SET => Df::Set,
+                _ => Df::Inherit,
+            },
             udp_checksum: self.switches & UDP_CHECKSUM != 0,
-            ecn: self.ecn,
+            ecn: ecn::mode(self.ecn),
             flow_label: self.switches & FLOW_LABEL != 0,
         }
     }

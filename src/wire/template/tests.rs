@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::wire::checksum::verify;
+use crate::wire::ecn::EcnMode;
 use crate::wire::outer::{self, Checks, Datagram, Reserved, TunnelPorts, UdpChecksum};
 use crate::wire::{TunnelFlags, Vni};
 
