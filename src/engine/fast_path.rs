@@ -1,12 +1,10 @@
 //! The fast path: the kinds of packet that nearly all traffic consists of, decided in one go.
 //!
-//! These are untagged frames between stations that the FDB knows where they are, in a bridge that has nothing to do with
-//! security groups, traffic classes or VLAN maps: from a port to an endpoint, and from an endpoint of old to a port. Whatever
-//! else a packet may be, the fast path finds out before it has changed anything, and leaves it to the
-//! [whole step](super::step), which is where to read what is done and why. Both give the same verdict and the same
-//! state; tests hold them against each other.
+//! These are untagged frames between stations that the FDB knows, in a bridge without VLAN or traffic maps: from a port to
+//! an endpoint, and from an endpoint of old to a port. Whatever else a packet may be, the fast path finds out before it has
+//! changed anything, and leaves it to the [whole step](super::step), which is where to read what is done and why. Both
+//! give the same verdict and the same state; tests hold them against each other.
 
-use super::labelled::is_labelled;
 use super::senders::Sender;
 use super::{Deliver, Encapsulate, EndpointHandle, Engine, Form, Ingress, Input, OuterFields, Verdict, VerdictKind};
 use crate::table::fdb::Probe;
@@ -14,21 +12,26 @@ use crate::table::{
     Ageing, BridgeConfig, BridgeId, Destination, EndpointId, Instant, Meta, PortId, UnderlayId, VlanDecap, VlanEncap,
 };
 use crate::wire::edit::Edit;
+use crate::wire::geneve::Found;
 use crate::wire::{Ecn, EtherType, FrameKind, Inner, IpKind, Label, Span, TunnelFlags, ecn, flow_hash, outer};
 
 /// A packet of the fast path that has been read, before the FDB was asked: what is needed of it afterwards. 64 bytes.
 #[derive(Clone, Copy)]
 pub(super) struct Ready {
-    src: Probe,
-    dst: Probe,
-    frame: Span,
+    pub(super) src: Probe,
+    pub(super) dst: Probe,
+    pub(super) frame: Span,
     from: From,
-    bridge: BridgeId,
+    pub(super) bridge: BridgeId,
     /// Of a frame from a port, what the outer header will need.
-    flow: u32,
-    tos: u8,
-    ttl: u8,
-    df: bool,
+    pub(super) flow: u32,
+    pub(super) tos: u8,
+    pub(super) ttl: u8,
+    pub(super) df: bool,
+    /// Of a frame from a tunnel, that the sender has applied the policy.
+    pub(super) applied: bool,
+    /// Of a frame from a tunnel, what its options or its policy ID say.
+    pub(super) label: Label,
 }
 
 /// Where it came from.
@@ -36,6 +39,9 @@ pub(super) struct Ready {
 enum From {
     Port(PortId),
     Endpoint(EndpointId),
+    /// The same two, in a bridge that knows security groups or traffic classes.
+    LabelledPort(PortId),
+    LabelledEndpoint(EndpointId),
     /// It is none of the fast path's, though its memory may be touched ahead for the whole step.
     Elsewhere,
 }
@@ -52,6 +58,8 @@ impl Ready {
         tos: 0,
         ttl: 0,
         df: false,
+        applied: false,
+        label: Label::NONE,
     };
 }
 
@@ -81,7 +89,11 @@ impl Engine<'_> {
             From::Port(port) => self.encapsulate(now, ready, port, verdict),
             // Learning from the packets before may have given the endpoint's place to another one.
             From::Endpoint(id) if version == self.endpoints.version() => self.deliver(now, ready, id, verdict),
-            From::Endpoint(_) | From::Elsewhere => None,
+            From::LabelledPort(port) => self.encapsulate_labelled(now, ready, port, verdict),
+            From::LabelledEndpoint(id) if version == self.endpoints.version() => {
+                self.deliver_labelled(now, ready, id, verdict)
+            }
+            From::Endpoint(_) | From::LabelledEndpoint(_) | From::Elsewhere => None,
         };
         done.is_some()
     }
@@ -93,13 +105,17 @@ impl Engine<'_> {
         let (Ok(inner), Ok(len)) = (Inner::parse_ethernet(bytes), u32::try_from(bytes.len())) else {
             return Ready::NOT;
         };
-        let fast = record.fast && port.learning && port.vlan.is_none() && is_plain(&inner);
+        let from = match record.fast && port.learning && port.vlan.is_none() && is_plain(&inner) {
+            true if record.labelled => From::LabelledPort(id),
+            true => From::Port(id),
+            false => From::Elsewhere,
+        };
         Ready {
             flow: flow_hash(self.seed, &inner, bytes),
             tos: inner.tos(),
             ttl: inner.ttl(),
             df: inner.df(),
-            ..self.ready(port.bridge, &inner, Span::new(0, len), if fast { From::Port(id) } else { From::Elsewhere })
+            ..self.ready(port.bridge, &inner, Span::new(0, len), from)
         }
     }
 
@@ -115,14 +131,25 @@ impl Engine<'_> {
         let Ok(Some(outer)) = parsed else { return Ready::NOT };
         let Some(Sender { bridge, endpoint }) = self.recent_sender(id, &outer) else { return Ready::NOT };
         let Some(network) = self.network(bridge) else { return Ready::NOT };
-        if self.check_tunnel_header(network.config, &outer, bytes).is_err() {
+        let Ok(Found { group, class }) = self.check_tunnel_header(network.config, &outer, bytes) else {
             return Ready::NOT;
-        }
+        };
         let tunnel = &outer.tunnel;
         let Some(Ok(inner)) = tunnel.inner.of(bytes).map(Inner::parse_ethernet) else { return Ready::NOT };
-        let payload = tunnel.protocol == EtherType::ETHERNET && !tunnel.flags.contains(TunnelFlags::O);
+        // Neither control, nor a frame not to be learned from.
+        let payload =
+            tunnel.protocol == EtherType::ETHERNET && !tunnel.flags.intersects(TunnelFlags::O.union(TunnelFlags::D));
         let fast = payload && network.bridge.fast && is_plain(&inner) && keeps_ecn(&inner, outer.tos);
-        self.ready(bridge, &inner, tunnel.inner, if fast { From::Endpoint(endpoint) } else { From::Elsewhere })
+        let from = match fast {
+            true if network.bridge.labelled => From::LabelledEndpoint(endpoint),
+            true => From::Endpoint(endpoint),
+            false => From::Elsewhere,
+        };
+        Ready {
+            applied: tunnel.flags.contains(TunnelFlags::A),
+            label: Label::new(group, class.unwrap_or_default()),
+            ..self.ready(bridge, &inner, tunnel.inner, from)
+        }
     }
 
     #[inline(always)]
@@ -184,7 +211,7 @@ impl Engine<'_> {
     }
 
     #[inline(always)]
-    fn count_fast(&mut self, kind: VerdictKind, ready: &Ready, from_port: bool) {
+    pub(super) fn count_fast(&mut self, kind: VerdictKind, ready: &Ready, from_port: bool) {
         self.ident = self.ident.wrapping_add(1);
         self.counters.count(kind as u8);
         if let Some(counters) = self.bridge_counters.get_mut(usize::from(ready.bridge.0)) {
@@ -196,7 +223,7 @@ impl Engine<'_> {
 /// Whether a bridge's packets may take this path.
 pub(super) const fn is_fast(config: &BridgeConfig) -> bool {
     let maps = matches!(config.vlan_encap, VlanEncap::Map(_)) || matches!(config.vlan_decap, VlanDecap::Map(_));
-    !(is_labelled(config) || maps || matches!(config.ageing, Ageing::NoLearn))
+    !(maps || config.traffic.is_some() || matches!(config.ageing, Ageing::NoLearn))
 }
 
 /// Whether an inner frame is one station's to one station, has no tags, and an IP header that nobody objects to.

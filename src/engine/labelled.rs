@@ -113,7 +113,10 @@ impl Engine<'_> {
     ) -> Decision {
         let Network { id, config, .. } = network;
         decision.label = frame.labelled.label;
-        let judged = config.policy.and_then(|policy| self.judge_frame(id, &policy, source, &frame, entry));
+        let judged = config.policy.and_then(|policy| {
+            let local = matches!(source, Source::Port(_));
+            self.judge_frame(id, &policy, local, frame.labelled.label.group(), frame.labelled.applied, entry)
+        });
         if let Some(judged) = judged {
             decision.judged = Some(judged);
             if let Some(reason) = judged.denied {
@@ -143,19 +146,19 @@ impl Engine<'_> {
         }
     }
 
-    /// What the policy says of a frame as a whole; `None` where there is nothing to say here, or not yet.
-    fn judge_frame(
+    /// What the policy says of a frame as a whole, which came from a local port or from a tunnel, and to which it was
+    /// applied before or not; `None` where there is nothing to say here, or not yet.
+    pub(super) fn judge_frame(
         &self,
         bridge: BridgeId,
         policy: &Enforcement,
-        source: Source,
-        frame: &Frame,
+        local: bool,
+        from: SecurityGroup,
+        applied: bool,
         entry: Option<Entry>,
     ) -> Option<Judged> {
-        let from = frame.labelled.label.group();
-        let local = matches!(source, Source::Port(_));
         let here = if local { !policy.at.is_empty() } else { policy.at.contains(Enforce::EGRESS) };
-        let here = here && !frame.labelled.applied;
+        let here = here && !applied;
         let entering = local && policy.at.contains(Enforce::INGRESS);
         match entry.map(|entry| (entry.destination(), self.label(entry).group())) {
             Some((Destination::Port(port), group)) if here => {
@@ -251,7 +254,7 @@ impl Engine<'_> {
     }
 
     /// Which of the label's carriers a bridge has: G for a group policy ID, C for Geneve options.
-    fn carried(&self, config: &BridgeConfig, label: Label) -> TunnelFlags {
+    pub(super) fn carried(&self, config: &BridgeConfig, label: Label) -> TunnelFlags {
         let mut flags = TunnelFlags::empty();
         if config.gbp && !label.group().is_none() && label.group().policy_id().is_some() {
             flags |= TunnelFlags::G;

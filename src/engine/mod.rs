@@ -23,6 +23,7 @@ mod digest;
 mod drop;
 mod event;
 mod explain;
+mod fast_labelled;
 mod fast_path;
 mod forward;
 mod from_port;

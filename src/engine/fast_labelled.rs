@@ -1,0 +1,135 @@
+//! The fast path in bridges that know security groups and traffic classes: [`labelled`](super::labelled), for frames
+//! between known stations.
+
+use super::fast_path::Ready;
+use super::{Deliver, Encapsulate, EndpointHandle, Engine, OuterFields, Verdict, VerdictKind};
+use crate::table::{BridgeConfig, Destination, EndpointId, Entry, Instant, Meta, Owner, PortId, RuleId};
+use crate::wire::edit::Edit;
+use crate::wire::{Encapsulation, EtherType, Label, SecurityGroup, TunnelFlags};
+
+impl Engine<'_> {
+    /// A frame from a port to an endpoint.
+    #[inline(never)]
+    pub(super) fn encapsulate_labelled(
+        &mut self,
+        now: Instant,
+        ready: &Ready,
+        from: PortId,
+        verdict: &mut Verdict,
+    ) -> Option<()> {
+        let network = self.network(ready.bridge)?;
+        let source = self.fdb.lookup_probe(now, ready.src)?;
+        if source.destination() != Destination::Port(from) {
+            return None;
+        }
+        let known = self.label(source);
+        let label = self.label_from(from, known)?;
+        let entry = self.fdb.lookup_probe(now, ready.dst)?;
+        let Destination::Endpoint(id) = entry.destination() else { return None };
+        let (judged, rule) = self.allows(ready, network.config, true, label.group(), entry)?;
+        let endpoint = self.endpoints.get(id)?;
+        let flags = match judged && network.config.gbp && entry.owner() != Owner::Dynamic {
+            true => TunnelFlags::A | self.carried(network.config, label),
+            false => self.carried(network.config, label),
+        };
+        let outer = OuterFields {
+            src_port: self.source_ports.map(ready.flow),
+            ident: self.ident,
+            tos: ready.tos,
+            ttl: ready.ttl,
+            df: ready.df,
+            flags,
+            label,
+            options: 0,
+            dscp: OuterFields::DSCP_OF_TEMPLATE,
+            protocol: EtherType::ETHERNET,
+        };
+        let geneve = endpoint.address.encapsulation == Encapsulation::Geneve;
+        let options = if geneve { u32::from(self.options_len(&outer)) } else { 0 };
+        let too_long = ready.frame.len.saturating_add(options) > endpoint.max_frame;
+        if too_long || self.is_unrepresentable(network.config, id, label) {
+            return None;
+        }
+        let handle = EndpointHandle { id, generation: endpoint.generation };
+        let vni = endpoint.address.vni.unwrap_or(network.config.vni);
+        // The source's entry keeps its label, whose number is what it would be learned with.
+        if known.is_none() != (source.meta() == Meta::NONE)
+            || !self.fdb.refresh(now, ready.src, Destination::Port(from), source.meta())
+        {
+            return None;
+        }
+        *verdict = Verdict::Encapsulate(Encapsulate {
+            endpoint: handle,
+            vni,
+            frame: ready.frame,
+            edit: Edit::NONE,
+            outer,
+            shared: false,
+        });
+        self.hit(rule);
+        self.count_fast(VerdictKind::Encapsulate, ready, true);
+        Some(())
+    }
+
+    /// A frame from an endpoint to a port.
+    #[inline(never)]
+    pub(super) fn deliver_labelled(
+        &mut self,
+        now: Instant,
+        ready: &Ready,
+        from: EndpointId,
+        verdict: &mut Verdict,
+    ) -> Option<()> {
+        let network = self.network(ready.bridge)?;
+        let entry = self.fdb.lookup_probe(now, ready.dst)?;
+        let Destination::Port(id) = entry.destination() else { return None };
+        let (config, port) = self.port_handle(id)?;
+        if config.vlan.is_some() {
+            return None;
+        }
+        let (_, rule) = self.allows(ready, network.config, false, ready.label.group(), entry)?;
+        // An engine that has no room for labels at all learns without them.
+        let learned = if self.fdb.labels().capacity() == 0 { Label::NONE } else { ready.label };
+        let meta = self.fdb.intern(learned).ok()?;
+        if !self.fdb.refresh(now, ready.src, Destination::Endpoint(from), meta) {
+            return None;
+        }
+        *verdict = Verdict::Deliver(Deliver { port, frame: ready.frame, edit: Edit::NONE, shared: false });
+        self.hit(rule);
+        self.count_fast(VerdictKind::Deliver, ready, false);
+        Some(())
+    }
+
+    /// The label of a frame from a port whose source has this one.
+    #[inline(always)]
+    fn label_from(&self, id: PortId, known: Label) -> Option<Label> {
+        let port = self.port(id)?;
+        let group = if port.group.is_none() { known.group() } else { port.group };
+        Some(Label::new(group, port.class.unwrap_or(known.class())))
+    }
+
+    /// Whether a policy has said something of a frame, and which rule it was; `None` where it denies.
+    #[inline(always)]
+    fn allows(
+        &self,
+        ready: &Ready,
+        config: &BridgeConfig,
+        local: bool,
+        from: SecurityGroup,
+        entry: Entry,
+    ) -> Option<(bool, Option<RuleId>)> {
+        let Some(policy) = &config.policy else { return Some((false, None)) };
+        match self.judge_frame(ready.bridge, policy, local, from, ready.applied && config.gbp, Some(entry)) {
+            None => Some((false, None)),
+            Some(judged) if judged.denied.is_none() => Some((true, judged.rule)),
+            Some(_) => None,
+        }
+    }
+
+    #[inline(always)]
+    fn hit(&self, rule: Option<RuleId>) {
+        if let Some(rule) = rule {
+            self.policy.hit(rule);
+        }
+    }
+}
