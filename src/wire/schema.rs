@@ -83,6 +83,41 @@ impl Schema {
     ///
     /// As [`Rules::validate`]; [`Reason::GroupOutOfRange`] and [`Reason::ClassOutOfRange`] for numbers that are none.
     pub fn read(&self, known: &[Definition], area: &[u8], header_critical: bool) -> Result<Found, WireError> {
+        let plain = if known.is_empty() && !self.check_critical_bit { self.read_plain(area) } else { None };
+        plain.map_or_else(|| self.read_any(known, area, header_critical), Ok)
+    }
+
+    /// What nearly every area is: sound, each of our options there at most once, and no other one critical. `None` for
+    /// others, and for what is wrong with them.
+    #[inline]
+    fn read_plain(&self, area: &[u8]) -> Option<Found> {
+        let mut rest = area;
+        let mut left = self.max_options;
+        let (mut group, mut class) = (None, None);
+        if area.len() > usize::from(self.max_len) {
+            return None;
+        }
+        while let Some(([a, b, kind, len], after)) = rest.split_first_chunk::<4>() {
+            left = left.checked_sub(1)?;
+            let (data, after) = after.split_at_checked(usize::from(len & 0x1f).wrapping_mul(4))?;
+            let id = Some(OptionId::new(u16::from_be_bytes([*a, *b]), *kind));
+            if id == self.group && group.is_none() {
+                let [a, b, c, d] = *<&[u8; 4]>::try_from(data).ok()?;
+                group = Some(SecurityGroup::new(u32::from_be_bytes([a, b, c, d]))?);
+            } else if id == self.class && class.is_none() {
+                let [value, ..] = *<&[u8; 4]>::try_from(data).ok()?;
+                class = Some(TrafficClass::new(value)?);
+            } else if kind & 0x80 != 0 || id == self.group || id == self.class {
+                return None;
+            }
+            rest = after;
+        }
+        rest.is_empty().then_some(Found { group: group.unwrap_or(SecurityGroup::NONE), class })
+    }
+
+    /// [`Schema::read`], option by option.
+    #[inline(never)]
+    fn read_any(&self, known: &[Definition], area: &[u8], header_critical: bool) -> Result<Found, WireError> {
         let Self { max_options, max_len, check_critical_bit, role, .. } = *self;
         let rules = Rules { known, max_options, max_len, check_critical_bit, role };
         let (mut group, mut class) = (None, None);
