@@ -5,15 +5,21 @@
 //! changed anything, and leaves it to the [whole step](super::step), which is where to read what is done and why. Both
 //! give the same verdict and the same state; tests hold them against each other.
 
-use super::senders::Sender;
-use super::{Deliver, Encapsulate, EndpointHandle, Engine, Form, Ingress, Input, OuterFields, Verdict, VerdictKind};
+use core::net::IpAddr;
+
+use super::senders::{Sender, Tracks};
+use super::{
+    Deliver, Encapsulate, EndpointHandle, Engine, Form, Ingress, Input, OuterFields, Switches, Verdict, VerdictKind,
+};
 use crate::table::fdb::Probe;
 use crate::table::{
     Ageing, BridgeConfig, BridgeId, Destination, EndpointId, Instant, Meta, PortId, UnderlayId, VlanDecap, VlanEncap,
 };
 use crate::wire::edit::Edit;
-use crate::wire::geneve::Found;
-use crate::wire::{Ecn, EtherType, FrameKind, Inner, IpKind, Label, Span, TunnelFlags, ecn, flow_hash, outer};
+use crate::wire::outer::common::Common;
+use crate::wire::{
+    Checks, Ecn, EtherType, FrameKind, Inner, IpKind, Label, Outer, Span, Tunnel, TunnelFlags, ecn, flow_hash, outer,
+};
 
 /// A packet of the fast path that has been read, before the FDB was asked: what is needed of it afterwards. 64 bytes.
 #[derive(Clone, Copy)]
@@ -32,6 +38,19 @@ pub(super) struct Ready {
     pub(super) applied: bool,
     /// Of a frame from a tunnel, what its options or its policy ID say.
     pub(super) label: Label,
+}
+
+/// What is needed of a tunnel packet to make it [`Ready`].
+struct Content<'a> {
+    tracks: Tracks,
+    tos: u8,
+    flags: TunnelFlags,
+    policy: u16,
+    protocol: EtherType,
+    header: &'a [u8],
+    options: &'a [u8],
+    inner: &'a [u8],
+    span: Span,
 }
 
 /// Where it came from.
@@ -123,32 +142,71 @@ impl Engine<'_> {
     fn ready_tunnel(&mut self, id: UnderlayId, form: Form, bytes: &[u8]) -> Ready {
         let Some(underlay) = self.underlay(id) else { return Ready::NOT };
         let checks = underlay.checks();
+        if form == Form::Frame && !self.switches.contains(Switches::STRICT_RESERVED) {
+            if let Some(common) = Common::parse(bytes, &self.udp_ports, &checks) {
+                return self.ready_content(Content {
+                    tracks: Tracks {
+                        underlay: id,
+                        src: IpAddr::V4(common.src),
+                        dst: IpAddr::V4(common.dst),
+                        dst_port: common.dst_port,
+                        checksum: common.checksum,
+                        encapsulation: common.encap,
+                        vni: common.vni,
+                    },
+                    tos: common.tos,
+                    flags: common.flags,
+                    policy: common.policy,
+                    protocol: common.protocol,
+                    // Nobody looks at its reserved bits.
+                    header: &[],
+                    options: common.options,
+                    inner: common.inner,
+                    span: common.inner_span(),
+                });
+            }
+        }
+        self.ready_other_tunnel(id, form, bytes, &checks)
+    }
+
+    /// Reads a packet of any shape.
+    #[inline(never)]
+    fn ready_other_tunnel(&mut self, id: UnderlayId, form: Form, bytes: &[u8], checks: &Checks) -> Ready {
         let parsed = match form {
-            Form::Frame => outer::parse(bytes, &self.udp_ports, &checks),
-            Form::Packet => outer::parse_ip(bytes, &self.udp_ports, &checks),
-            Form::Datagram(datagram) => outer::parse_udp_payload(bytes, &datagram, &self.udp_ports, &checks),
+            Form::Frame => outer::parse(bytes, &self.udp_ports, checks),
+            Form::Packet => outer::parse_ip(bytes, &self.udp_ports, checks),
+            Form::Datagram(datagram) => outer::parse_udp_payload(bytes, &datagram, &self.udp_ports, checks),
         };
-        let Ok(Some(outer)) = parsed else { return Ready::NOT };
-        let Some(Sender { bridge, endpoint }) = self.recent_sender(id, &outer) else { return Ready::NOT };
+        let Ok(Some(Outer { src, dst, dst_port, tos, checksum, tunnel, .. })) = parsed else { return Ready::NOT };
+        let (header, options, inner) = (tunnel.header.of(bytes), tunnel.options.of(bytes), tunnel.inner.of(bytes));
+        let (Some(header), Some(options), Some(inner)) = (header, options, inner) else { return Ready::NOT };
+        let Tunnel { encap: encapsulation, vni, flags, policy, protocol, inner: span, .. } = tunnel;
+        let tracks = Tracks { underlay: id, src, dst, dst_port, checksum, encapsulation, vni };
+        self.ready_content(Content { tracks, tos, flags, policy, protocol, header, options, inner, span })
+    }
+
+    #[inline(always)]
+    fn ready_content(&mut self, content: Content<'_>) -> Ready {
+        let Content { tracks, tos, flags, policy, protocol, header, options, inner, span } = content;
+        let Some(Sender { bridge, endpoint }) = self.recent_sender(&tracks) else { return Ready::NOT };
         let Some(network) = self.network(bridge) else { return Ready::NOT };
-        let Ok(Found { group, class }) = self.check_tunnel_header(network.config, &outer, bytes) else {
+        let encapsulation = tracks.encapsulation;
+        if self.check_reserved(network.config, encapsulation, header).is_err() {
             return Ready::NOT;
-        };
-        let tunnel = &outer.tunnel;
-        let Some(Ok(inner)) = tunnel.inner.of(bytes).map(Inner::parse_ethernet) else { return Ready::NOT };
+        }
+        let Ok(found) = self.found(network.config, encapsulation, flags, policy, options) else { return Ready::NOT };
+        let Ok(inner) = Inner::parse_ethernet(inner) else { return Ready::NOT };
         // Neither control, nor a frame not to be learned from.
-        let payload =
-            tunnel.protocol == EtherType::ETHERNET && !tunnel.flags.intersects(TunnelFlags::O.union(TunnelFlags::D));
-        let fast = payload && network.bridge.fast && is_plain(&inner) && keeps_ecn(&inner, outer.tos);
-        let from = match fast {
+        let payload = protocol == EtherType::ETHERNET && !flags.intersects(TunnelFlags::O.union(TunnelFlags::D));
+        let from = match payload && network.bridge.fast && is_plain(&inner) && keeps_ecn(&inner, tos) {
             true if network.bridge.labelled => From::LabelledEndpoint(endpoint),
             true => From::Endpoint(endpoint),
             false => From::Elsewhere,
         };
         Ready {
-            applied: tunnel.flags.contains(TunnelFlags::A),
-            label: Label::new(group, class.unwrap_or_default()),
-            ..self.ready(bridge, &inner, tunnel.inner, from)
+            applied: flags.contains(TunnelFlags::A),
+            label: Label::new(found.group, found.class.unwrap_or_default()),
+            ..self.ready(bridge, &inner, span, from)
         }
     }
 

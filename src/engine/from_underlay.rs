@@ -10,10 +10,10 @@ use crate::table::{
     Admission, Ageing, Bridge, BridgeConfig, BridgeId, Endpoint, EndpointAddress, EndpointConfig, EndpointId, Instant,
     UnderlayConfig, UnderlayId, VlanDecap,
 };
-use crate::wire::geneve::{Found, Schema};
+use crate::wire::geneve::Found;
 use crate::wire::{
-    Ecn, Encapsulation, EtherType, IpKind, Label, Layer, Outer, Reason, SecurityGroup, Span, TunnelFlags, UdpChecksum,
-    WireError, ecn, gpe, outer, vxlan,
+    Ecn, Encapsulation, EtherType, IpKind, Label, Layer, Outer, Reason, SecurityGroup, Span, Tunnel, TunnelFlags,
+    UdpChecksum, WireError, ecn, gpe, outer, vxlan,
 };
 
 impl Engine<'_> {
@@ -95,50 +95,63 @@ impl Engine<'_> {
     /// The tunnel header's own rules that need the VNI's configuration: reserved bits and options. What it says of the
     /// frame's label comes with it, where the bridge reads that.
     #[inline]
-    pub(super) fn check_tunnel_header(
-        &self,
-        config: &BridgeConfig,
-        outer: &Outer,
-        bytes: &[u8],
-    ) -> Result<Found, WireError> {
-        let tunnel = &outer.tunnel;
-        let header = || tunnel.header.of(bytes).unwrap_or(&[]);
-        if self.switches.contains(Switches::STRICT_RESERVED) {
-            match tunnel.encap {
-                Encapsulation::Vxlan if config.gbp => check_group_policy(header()),
-                Encapsulation::Vxlan => vxlan::check_reserved(header(), false),
-                Encapsulation::Gpe => gpe::check_reserved(header()),
-                // Linux does not look at Geneve's reserved bits.
-                Encapsulation::Geneve => Ok(()),
-            }
-            .map_err(|error| error.shifted(tunnel.header.start))?;
-        }
-        if tunnel.encap != Encapsulation::Geneve {
-            let group = if config.gbp { SecurityGroup::from_policy_id(tunnel.policy) } else { SecurityGroup::NONE };
-            return Ok(Found { group, class: None });
-        }
-        let critical = tunnel.flags.contains(TunnelFlags::C);
-        if self.switches.contains(Switches::CRITICAL_BY_HEADER) && !config.options {
-            return if critical {
-                Err(WireError::new(Layer::Geneve, Reason::UnknownCriticalOption, tunnel.header.start))
-            } else {
-                Ok(Found::default())
-            };
-        }
-        if tunnel.options.len == 0 {
-            return Ok(Found::default());
-        }
-        let area = tunnel.options.of(bytes).unwrap_or(&[]);
-        self.read_options(config.options, area, critical).map_err(|error| error.shifted(tunnel.options.start))
+    fn check_tunnel_header(&self, config: &BridgeConfig, outer: &Outer, bytes: &[u8]) -> Result<Found, WireError> {
+        let Tunnel { encap, flags, policy, header, options, .. } = outer.tunnel;
+        self.check_reserved(config, encap, header.of(bytes).unwrap_or(&[]))
+            .map_err(|error| error.shifted(header.start))?;
+        self.found(config, encap, flags, policy, options.of(bytes).unwrap_or(&[])).map_err(|error| {
+            let from = if error.layer == Layer::GeneveOption { options } else { header };
+            error.shifted(from.start)
+        })
     }
 
-    /// To a bridge that does not read labels, the schema's options are as unknown as others.
-    #[inline(never)]
-    fn read_options(&self, labels: bool, area: &[u8], critical: bool) -> Result<Found, WireError> {
-        match labels {
-            true => self.schema.read(self.known_options, area, critical),
-            false => Schema { group: None, class: None, ..self.schema }.read(self.known_options, area, critical),
+    /// A tunnel header's reserved bits, where the profile looks at them.
+    #[inline]
+    pub(super) fn check_reserved(
+        &self,
+        config: &BridgeConfig,
+        encapsulation: Encapsulation,
+        header: &[u8],
+    ) -> Result<(), WireError> {
+        if !self.switches.contains(Switches::STRICT_RESERVED) {
+            return Ok(());
         }
+        match encapsulation {
+            Encapsulation::Vxlan if config.gbp => check_group_policy(header),
+            Encapsulation::Vxlan => vxlan::check_reserved(header, false),
+            Encapsulation::Gpe => gpe::check_reserved(header),
+            // Linux does not look at Geneve's reserved bits.
+            Encapsulation::Geneve => Ok(()),
+        }
+    }
+
+    /// What policy ID or options say to a bridge; offsets of errors count from the start of the layer they name.
+    #[inline(always)]
+    pub(super) fn found(
+        &self,
+        config: &BridgeConfig,
+        encapsulation: Encapsulation,
+        flags: TunnelFlags,
+        policy: u16,
+        options: &[u8],
+    ) -> Result<Found, WireError> {
+        if encapsulation != Encapsulation::Geneve {
+            let group = if config.gbp { SecurityGroup::from_policy_id(policy) } else { SecurityGroup::NONE };
+            return Ok(Found { group, class: None });
+        }
+        let critical = flags.contains(TunnelFlags::C);
+        if self.switches.contains(Switches::CRITICAL_BY_HEADER) && !config.options {
+            return match critical {
+                true => Err(WireError::new(Layer::Geneve, Reason::UnknownCriticalOption, 0)),
+                false => Ok(Found::default()),
+            };
+        }
+        if options.is_empty() {
+            return Ok(Found::default());
+        }
+        // To a bridge that does not read labels, the schema's options are as unknown as others.
+        let schema = if config.options { &self.schema } else { &self.no_schema };
+        schema.read(self.known_options, options, critical)
     }
 
     #[inline(always)]

@@ -9,7 +9,7 @@ use super::Engine;
 use super::decision::Source;
 use super::from_underlay::is_sender;
 use crate::table::{BridgeId, EndpointAddress, EndpointId, UnderlayId};
-use crate::wire::Outer;
+use crate::wire::{Encapsulation, UdpChecksum, Vni};
 
 /// Tunnels remembered; a power of two.
 const RECENT: usize = 16;
@@ -45,10 +45,22 @@ impl Senders {
     };
 }
 
+/// Of a tunnel packet, what says who sent it and whether it is for us.
+#[derive(Clone, Copy)]
+pub(super) struct Tracks {
+    pub(super) underlay: UnderlayId,
+    pub(super) src: IpAddr,
+    pub(super) dst: IpAddr,
+    pub(super) dst_port: u16,
+    pub(super) checksum: UdpChecksum,
+    pub(super) encapsulation: Encapsulation,
+    pub(super) vni: Vni,
+}
+
 impl Key {
     #[inline(always)]
-    fn new(underlay: UnderlayId, outer: &Outer) -> Self {
-        let (v6, addresses) = match (outer.src, outer.dst) {
+    fn new(tracks: &Tracks) -> Self {
+        let (v6, addresses) = match (tracks.src, tracks.dst) {
             (IpAddr::V4(src), IpAddr::V4(dst)) => {
                 (0, [u64::from(src.to_bits()) << 32 | u64::from(dst.to_bits()), 0, 0, 0])
             }
@@ -57,15 +69,20 @@ impl Key {
                 (1, [a, b, c, d])
             }
         };
-        let tunnel = &outer.tunnel;
         let rest = 1 << 63
-            | (outer.checksum as u64) << 61
+            | (tracks.checksum as u64) << 61
             | v6 << 60
-            | (tunnel.encap as u64) << 56
-            | u64::from(tunnel.vni.get()) << 32
-            | u64::from(outer.dst_port) << 16
-            | u64::from(underlay.0);
+            | (tracks.encapsulation as u64) << 56
+            | u64::from(tracks.vni.get()) << 32
+            | u64::from(tracks.dst_port) << 16
+            | u64::from(tracks.underlay.0);
         Self { addresses, rest }
+    }
+
+    #[inline(always)]
+    fn is(&self, other: &Self) -> bool {
+        let pairs = self.addresses.iter().zip(&other.addresses);
+        pairs.fold(self.rest ^ other.rest, |sum, (a, b)| sum | a ^ b) == 0
     }
 
     /// Which place it has: senders often differ in the last bits of their address.
@@ -91,23 +108,24 @@ impl Engine<'_> {
     ///
     /// Cost: one cache line where one of the same tunnel came of late; else that of the look-ups of a whole step.
     #[inline(always)]
-    pub(super) fn recent_sender(&mut self, underlay: UnderlayId, outer: &Outer) -> Option<Sender> {
-        let key = Key::new(underlay, outer);
+    pub(super) fn recent_sender(&mut self, tracks: &Tracks) -> Option<Sender> {
+        let key = Key::new(tracks);
         let (known, sender) = self.senders.recent.get(key.place())?;
-        if self.senders.version == self.endpoints.version() && *known == key {
+        if self.senders.version == self.endpoints.version() && known.is(&key) {
             return Some(*sender);
         }
-        self.remember_sender(underlay, outer)
+        self.remember_sender(*tracks)
     }
 
+    #[cold]
     #[inline(never)]
-    fn remember_sender(&mut self, underlay: UnderlayId, outer: &Outer) -> Option<Sender> {
-        let sender = self.find_sender(underlay, outer)?;
+    fn remember_sender(&mut self, tracks: Tracks) -> Option<Sender> {
+        let sender = self.find_sender(&tracks)?;
         let version = self.endpoints.version();
         if self.senders.version != version {
             self.senders = Senders { version, ..Senders::NONE };
         }
-        let key = Key::new(underlay, outer);
+        let key = Key::new(&tracks);
         if let Some(place) = self.senders.recent.get_mut(key.place()) {
             *place = (key, sender);
         }
@@ -115,24 +133,19 @@ impl Engine<'_> {
     }
 
     /// The look-ups that [`Engine::read_from_underlay`](super::packet) and what follows it make.
-    fn find_sender(&self, id: UnderlayId, outer: &Outer) -> Option<Sender> {
+    fn find_sender(&self, tracks: &Tracks) -> Option<Sender> {
+        let Tracks { underlay: id, src, dst, dst_port, checksum, encapsulation, vni } = *tracks;
         let underlay = self.underlay(id)?;
-        if !is_sender(outer.src) || underlay.is_local(outer.src) {
+        if !is_sender(src) || underlay.is_local(src) {
             return None;
         }
-        let tunnel = &outer.tunnel;
-        let network = self.network(self.vnis.bridge(tunnel.encap, outer.dst_port, tunnel.vni)?)?;
-        if !self.is_ours(id, underlay, network.bridge, outer.dst) {
+        let network = self.network(self.vnis.bridge(encapsulation, dst_port, vni)?)?;
+        if !self.is_ours(id, underlay, network.bridge, dst) {
             return None;
         }
-        let address = EndpointAddress {
-            underlay: id,
-            address: outer.src,
-            encapsulation: tunnel.encap,
-            port: network.config.udp_port,
-            vni: None,
-        };
-        match self.admit(network, &address, outer.checksum) {
+        let port = network.config.udp_port;
+        let address = EndpointAddress { underlay: id, address: src, encapsulation, port, vni: None };
+        match self.admit(network, &address, checksum) {
             Ok(Source::Endpoint { id: Some(endpoint), .. }) => Some(Sender { bridge: network.id, endpoint }),
             _ => None,
         }

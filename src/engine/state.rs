@@ -82,6 +82,8 @@ pub struct Engine<'a> {
     /// What endpoints may have in the FDB that no command has configured.
     pub(super) endpoint_macs: Option<u32>,
     pub(super) schema: Schema,
+    /// The same without the options that it names.
+    pub(super) no_schema: Schema,
     pub(super) known_options: &'a [Definition],
     pub(super) policy: Policy<'a>,
     pub(super) traffic: &'a mut [TrafficMap],
@@ -146,6 +148,7 @@ impl<'a> Engine<'a> {
             moves: Moves::new(moves, config.seed),
             endpoint_macs: config.endpoint_macs,
             schema: config.schema,
+            no_schema: Schema { group: None, class: None, ..config.schema },
             known_options: &[],
             policy: Policy::new(&mut [], &mut [], config.seed),
             traffic: &mut [],
