@@ -165,6 +165,20 @@ pub const fn update(old_checksum: u16, old_word: u16, new_word: u16) -> u16 {
     Sum::from_folded(!old_checksum).add_u16(!old_word).add_u16(new_word).finish()
 }
 
+/// Whether an IPv4 header without options adds up, its checksum included: the same in either byte order.
+#[inline(always)]
+pub(super) const fn is_valid_header([a, b, c, d, e]: [[u8; 4]; 5]) -> bool {
+    let sum = word(a).wrapping_add(word(b)).wrapping_add(word(c)).wrapping_add(word(d)).wrapping_add(word(e));
+    // Five words of 32 bits: after the first fold at most two bits are left above the lower 16.
+    let once = (sum & 0xffff).wrapping_add(sum >> 16 & 0xffff).wrapping_add(sum >> 32);
+    (once & 0xffff).wrapping_add(once >> 16) == 0xffff
+}
+
+#[inline(always)]
+const fn word(bytes: [u8; 4]) -> u64 {
+    u32::from_ne_bytes(bytes) as u64
+}
+
 /// Ones-complement addition: the carry comes back in at the low end.
 #[inline]
 const fn add(a: u64, b: u64) -> u64 {

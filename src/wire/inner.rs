@@ -81,7 +81,7 @@ impl Inner {
     /// # Errors
     ///
     /// [`Reason::Truncated`] below 14 bytes ([`Layer::Inner`]) or inside an announced tag ([`Layer::Vlan`]).
-    #[inline]
+    #[inline(always)]
     pub fn parse_ethernet(frame: &[u8]) -> Result<Self, WireError> {
         if let Some(start) = frame.first_chunk::<{ ethernet::HEADER_LEN + ipv4::HEADER_LEN }>() {
             let source = be64(start, 6);

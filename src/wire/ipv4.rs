@@ -217,7 +217,8 @@ impl Header {
     /// Whether the checksum of a header without options is right.
     #[inline(always)]
     pub(super) fn checksum_ok(&self) -> bool {
-        Sum::new().add_bytes(self.as_bytes()).is_valid()
+        let words: [[u8; 4]; 5] = zerocopy::transmute!(*self);
+        checksum::is_valid_header(words)
     }
 
     /// Bytes of options and of payload of any packet in a slice of `available` bytes, at least 20.
