@@ -97,6 +97,7 @@ impl Filled {
         &self.order[self.at..self.at + self.chunk]
     }
 
+    #[inline(always)]
     fn meta(&self, mac: MacAddr) -> u64 {
         let now = Instant::from_millis(self.now);
         self.fdb.lookup(now, BRIDGE, mac).map_or(1, |entry| u64::from(entry.meta().get()))
@@ -167,14 +168,20 @@ fn bulk(fdb: &Fdb<'_>, now: Instant, macs: &[MacAddr]) -> u64 {
 /// What changes a table of `slots` places.
 pub fn changes(slots: usize) -> Vec<Case> {
     let table = Rc::new(RefCell::new(Filled::new(slots, WhenFull::Refuse, true)));
+    // Tables of their own: elsewhere entries move away from where they are refreshed.
+    let fresh = Rc::new(RefCell::new(Filled::new(slots, WhenFull::Refuse, true)));
+    let again = Rc::new(RefCell::new(Filled::new(slots, WhenFull::Refuse, false)));
+    again.borrow_mut().now = 0;
     let full = Rc::new(RefCell::new(Filled::new(slots, WhenFull::Evict, true)));
     let mut stranger = Random(99);
     vec![
-        // The coarse time is another one each time the order begins anew: every learning writes.
+        // What nearly every packet does: the entry says so already, and its coarse time is the present one.
+        case("refresh-again/vtep", slots, &again, |t| t.learn_chunk(|learned| learned == Learned::Refreshed)),
+        // The coarse time is another one each time: every learning writes.
         prepared(
             "refresh/vtep",
             slots,
-            &table,
+            &fresh,
             |t| {
                 t.next();
                 t.now += 256;

@@ -60,6 +60,25 @@ impl Bucket {
         }
     }
 
+    /// The value of a key in this bucket or the other one; 0 where neither has it.
+    ///
+    /// Compares all eight slots at once, and masks all eight values. Which slot it is is neither a branch, since at half
+    /// load that would be mispredicted every second time, nor part of an address, which would have to be waited for.
+    /// Both buckets may be the same one. Free slots have key 0, but value 0 too.
+    #[inline(always)]
+    fn value_in_either(&self, other: &Self, key: u64) -> u64 {
+        let (low, high) = halves(key);
+        let mask = |l, h| u64::from((l == low) & (h == high)).wrapping_neg();
+        // What is masked is read anyway: otherwise reading it would be a branch.
+        let masked = |(((&l, &h), &value), ((&m, &i), &other)): Pair<'_>| mask(l, h) & value | mask(m, i) & other;
+        let mut values = [0; SLOTS];
+        let slots = self.low.iter().zip(&self.high).zip(&self.values);
+        let pairs = slots.zip(other.low.iter().zip(&other.high).zip(&other.values));
+        values.iter_mut().zip(pairs).for_each(|(value, pair)| *value = masked(pair));
+        let [a, b, c, d] = values;
+        a | b | c | d
+    }
+
     fn free_lane(&self) -> Option<u8> {
         LANES
             .into_iter()
@@ -72,6 +91,9 @@ impl Bucket {
         self.low.iter().zip(&self.high).filter(|&(&low, &high)| low | high == 0).count()
     }
 }
+
+/// Two slots of the same lane: low and high half of the key, and value.
+type Pair<'a> = (((&'a u32, &'a u32), &'a u64), ((&'a u32, &'a u32), &'a u64));
 
 impl Default for Bucket {
     fn default() -> Self {
@@ -187,6 +209,17 @@ impl<'a> Cuckoo<'a> {
         let found = Found::new(first, second, key)?;
         let bucket = if found.in_second() { second } else { first };
         bucket.values.get(found.lane()).copied()
+    }
+
+    /// The value of `key`, whose hash is `hash`; 0 where it has none, and where its value is 0.
+    ///
+    /// Cheaper than [`Cuckoo::get_hashed`], for users that store no 0: it never needs to know which slot it is.
+    #[must_use]
+    #[inline(always)]
+    pub(super) fn get_or_zero(&self, key: u64, hash: Hash) -> u64 {
+        let buckets = (self.buckets.get(hash.first as usize), self.buckets.get(hash.second as usize));
+        let (Some(first), Some(second)) = buckets else { return 0 };
+        first.value_in_either(second, key)
     }
 
     /// The value of `key` for change in place; the key's hash is `hash`.

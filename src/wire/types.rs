@@ -32,9 +32,11 @@ impl MacAddr {
 
     /// The address in the low 48 bits, first octet highest.
     #[must_use]
+    #[inline]
     pub const fn to_u64(self) -> u64 {
         let [a, b, c, d, e, f] = self.0;
-        u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+        // Two loads; of eight octets at once, compilers make a dozen instructions.
+        (u32::from_be_bytes([a, b, c, d]) as u64) << 16 | u16::from_be_bytes([e, f]) as u64
     }
 
     /// The address in the low 48 bits of `value`; the upper 16 are ignored.

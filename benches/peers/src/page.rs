@@ -229,6 +229,7 @@ fn tables(results: &Results) -> String {
 fn changes(results: &Results) -> String {
     let questions = [
         ("learn-new", "learn a new MAC, 90 % full"),
+        ("refresh-again", "refresh, coarse time as before"),
         ("refresh", "refresh, coarse time changed"),
         ("move", "move to another endpoint"),
         ("evict", "learn into a full table, one is evicted"),

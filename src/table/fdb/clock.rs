@@ -22,16 +22,23 @@ pub(super) struct Clock {
     pub(super) cursor: usize,
     /// The largest age that a sweep leaves behind: one more than any bridge has ever allowed.
     pub(super) ceiling: u16,
-    /// Whether there may be void entries, and the pass of the last flush.
-    pub(super) void: bool,
-    pub(super) flushed_in: u32,
+    /// Every entry younger than this is alive, whatever its bridge: `least`, or 0 while there may be void entries.
+    pub(super) young: u64,
+    /// One more than the least limit that any bridge has ever had.
+    least: u64,
+    /// The pass of the last flush.
+    flushed_in: u32,
+    /// How many bridges do not learn.
+    pub(super) quiet: u32,
 }
 
 impl Clock {
     /// Where the age of an entry that never expires stops: 2.3 hours.
     pub(super) const OLD: u16 = 0x8000;
 
-    pub(super) fn new(limit: Option<u16>) -> Self {
+    /// For as many bridges that do not learn as `quiet` says.
+    pub(super) fn new(limit: Option<u16>, quiet: u32) -> Self {
+        let least = Self::above(limit);
         Self {
             now: 0,
             clean_since: 0,
@@ -39,17 +46,20 @@ impl Clock {
             pass: 2,
             cursor: 0,
             ceiling: Self::ceiling_of(limit),
-            void: false,
+            young: least,
+            least,
             flushed_in: 0,
+            quiet,
         }
     }
 
-    pub(super) fn words(&self) -> [(u64, u64); 4] {
+    pub(super) fn words(&self) -> [(u64, u64); 5] {
         [
             (self.now, self.clean_since),
             (self.pass_since, self.cursor as u64),
             (u64::from(self.pass), u64::from(self.flushed_in)),
-            (u64::from(self.ceiling), u64::from(self.void)),
+            (u64::from(self.ceiling), self.young),
+            (self.least, u64::from(self.quiet)),
         ]
     }
 
@@ -77,8 +87,21 @@ impl Clock {
         now.saturating_sub(self.clean_since) > u16::MAX.saturating_sub(self.ceiling) as u64
     }
 
-    pub(super) fn raise_ceiling(&mut self, limit: Option<u16>) {
+    /// Some bridge has another limit now.
+    pub(super) fn note_limit(&mut self, limit: Option<u16>) {
         self.ceiling = self.ceiling.max(Self::ceiling_of(limit));
+        self.least = self.least.min(Self::above(limit));
+        self.young = self.young.min(self.least);
+    }
+
+    /// Some bridge learned or did not, and does or does not from now on.
+    pub(super) fn note_learning(&mut self, before: bool, after: bool) {
+        self.quiet = self.quiet.saturating_add(u32::from(before)).saturating_sub(u32::from(after));
+    }
+
+    /// The least age beyond a limit.
+    fn above(limit: Option<u16>) -> u64 {
+        limit.map_or(u64::MAX, |limit| u64::from(limit).saturating_add(1))
     }
 
     fn ceiling_of(limit: Option<u16>) -> u16 {
@@ -87,7 +110,7 @@ impl Clock {
 
     /// A void entry has come into being.
     pub(super) fn note_flush(&mut self) {
-        self.void = true;
+        self.young = 0;
         self.flushed_in = self.pass;
     }
 
@@ -98,7 +121,7 @@ impl Clock {
         self.cursor = 0;
         // Void entries from before the pass began are gone.
         if self.pass.wrapping_sub(self.flushed_in) > 1 {
-            self.void = false;
+            self.young = self.least;
         }
     }
 
@@ -109,6 +132,6 @@ impl Clock {
         // No flush so far can matter any more: all are more than one pass ago.
         self.pass = self.pass.wrapping_add(2);
         self.cursor = 0;
-        self.void = false;
+        self.young = self.least;
     }
 }

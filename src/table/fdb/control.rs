@@ -315,10 +315,11 @@ impl Fdb<'_> {
                 true
             });
         }
-        clock.raise_ceiling(limit);
+        clock.note_limit(limit);
         if let Some(record) = books.bridges.get_mut(bridge.index()) {
+            let learned = core::mem::replace(&mut record.learns, ageing != Ageing::NoLearn);
             record.limit = new;
-            record.learns = ageing != Ageing::NoLearn;
+            clock.note_learning(learned, record.learns);
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use crate::wire::MacAddr;
 /// +--------------+-----+---------+-------+-----+----------+------------+---------+
 /// ```
 ///
-/// Two words that differ below bit 16 only differ in age only, so one comparison tells a refresh.
+/// Words that differ below bit 28 only say the same, of different times. The owner is inverted, so that no word is 0.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Word(pub(super) u64);
 
@@ -27,12 +27,16 @@ impl Word {
     const META_MASK: u64 = 0xfff << Self::META;
     const DESTINATION: u32 = 44;
 
+    /// No entry.
+    pub(super) const NONE: Self = Self(0);
+
     /// A dynamic entry, stamped 0.
     #[inline]
     pub(super) fn dynamic(destination: Destination, meta: Meta, epochs: Epochs) -> Self {
         Self(
             u64::from(destination.to_bits()) << Self::DESTINATION
                 | u64::from(meta.get()) << Self::META
+                | Self::OWNER_MASK
                 | epochs.0 << Self::EPOCH,
         )
     }
@@ -43,17 +47,17 @@ impl Word {
     }
 
     pub(super) const fn with_owner(self, owner: Owner) -> Self {
-        Self(self.0 & !Self::OWNER_MASK | (owner as u64) << Self::OWNER)
+        Self((self.0 | Self::OWNER_MASK) ^ (owner as u64) << Self::OWNER)
     }
 
     pub(super) const fn with_sticky(self, sticky: bool) -> Self {
         Self(self.0 & !Self::STICKY | if sticky { Self::STICKY } else { 0 })
     }
 
-    /// Whether the two words say the same but for their age.
+    /// Whether the two words say the same but for their age and epochs.
     #[inline]
     pub(super) const fn agrees(self, other: Self) -> bool {
-        (self.0 ^ other.0) <= Self::AGE
+        (self.0 ^ other.0) < Self::STICKY
     }
 
     #[inline]
@@ -68,12 +72,12 @@ impl Word {
 
     #[inline]
     pub(super) const fn is_dynamic(self) -> bool {
-        self.0 & Self::OWNER_MASK == 0
+        !self.0 & Self::OWNER_MASK == 0
     }
 
     #[inline]
     pub(super) const fn owner(self) -> Owner {
-        Owner::from_bits(((self.0 & Self::OWNER_MASK) >> Self::OWNER) as u8)
+        Owner::from_bits(((!self.0 & Self::OWNER_MASK) >> Self::OWNER) as u8)
     }
 
     #[inline]
@@ -103,6 +107,8 @@ impl Word {
 pub(super) struct Epochs(u64);
 
 impl Epochs {
+    pub(super) const NONE: Self = Self(0);
+
     #[inline]
     pub(super) const fn new(bridge: u8, destination: u8) -> Self {
         Self(bridge as u64 & 0x3f | (destination as u64 & 0x3f) << 6)
@@ -117,14 +123,11 @@ impl Epochs {
     }
 }
 
-/// The key half of a slot: the bridge in the upper 16 bits, the MAC in the lower 48, its first octet lowest,
-/// as little-endian machines load it.
+/// The key half of a slot: the bridge in the upper 16 bits, the MAC in the lower 48, its first octet highest, as those
+/// who have read a frame's header have it.
 #[inline(always)]
 pub(in crate::table) const fn key(bridge: BridgeId, mac: MacAddr) -> u64 {
-    let [a, b, c, d, e, f] = mac.0;
-    let low = u32::from_le_bytes([a, b, c, d]);
-    let high = u16::from_le_bytes([e, f]);
-    (bridge.0 as u64) << 48 | (high as u64) << 32 | low as u64
+    (bridge.0 as u64) << 48 | mac.to_u64()
 }
 
 #[inline(always)]
@@ -133,8 +136,7 @@ pub(in crate::table) const fn key_bridge(key: u64) -> BridgeId {
 }
 
 pub(in crate::table) const fn key_mac(key: u64) -> MacAddr {
-    let [a, b, c, d, e, f, _, _] = key.to_le_bytes();
-    MacAddr([a, b, c, d, e, f])
+    MacAddr::from_u64(key)
 }
 
 /// What the table knows of one MAC of one bridge.
@@ -261,6 +263,7 @@ mod tests {
                     .with_owner(*owner)
                     .with_sticky(sticky)
                     .stamped(0xfedc);
+                assert_ne!(word.0 & Word::OWNER_MASK, 0);
                 assert_eq!(word.destination(), destination);
                 assert_eq!(word.meta().get(), 0x5a5);
                 assert_eq!(word.owner(), *owner);
@@ -269,6 +272,7 @@ mod tests {
                 assert_eq!((word.epochs().bridge(), word.epochs().destination()), (0x2a, 0x15));
                 assert_eq!(word.stamp(), 0xfedc);
                 assert!(word.agrees(word.stamped(1)));
+                assert!(word.agrees(Word(word.0 & !Word::EPOCHS)));
                 assert!(!word.agrees(word.with_sticky(!sticky)));
             }
         }
@@ -278,7 +282,7 @@ mod tests {
     fn keys_split() {
         let mac = MacAddr([0x02, 0x11, 0x22, 0x33, 0x44, 0x55]);
         let key = key(BridgeId(0xbeef), mac);
-        assert_eq!(key, 0xbeef_5544_3322_1102);
+        assert_eq!(key, 0xbeef_0211_2233_4455);
         assert_eq!((key_bridge(key), key_mac(key)), (BridgeId(0xbeef), mac));
     }
 }

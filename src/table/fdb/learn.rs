@@ -1,6 +1,6 @@
 //! Learning from frames.
 
-use super::entry::{Entry, Removal, Removed, Word, key_bridge};
+use super::entry::{Entry, Epochs, Removal, Removed, Word, key_bridge};
 use super::record::Books;
 use super::{Fdb, Probe, State, WhenFull};
 use crate::table::cuckoo::{Fate, Full};
@@ -133,23 +133,27 @@ impl Fdb<'_> {
     #[inline(always)]
     pub fn refresh(&mut self, now: Instant, probe: Probe, destination: Destination, meta: Meta) -> bool {
         self.advance(now);
-        let bridge = key_bridge(probe.key);
-        let Some(record) = self.books.bridge(bridge) else { return false };
-        let (learns, limit) = (record.learns, record.limit);
-        let epochs = self.books.epochs(bridge, destination);
-        let expected = Word::dynamic(destination, meta, epochs).stamped(self.clock.stamp());
-        let Some(slot) = self.map.get_mut(probe.key, probe.hash) else { return false };
-        let word = Word(*slot);
-        if !(expected.agrees(word) & learns) {
+        let word = Word(self.map.get_or_zero(probe.key, probe.hash));
+        if !word.agrees(Word::dynamic(destination, meta, Epochs::NONE)) {
             return false;
         }
-        if word.stamp() != expected.stamp() {
-            if self.clock.age(word, 0) > limit {
-                return false;
-            }
-            *slot = expected.0;
+        let age = self.clock.age(word, 0);
+        let sure = age < self.clock.young && self.clock.quiet == 0;
+        if !sure && !self.books.may_refresh(probe.key, word, age) {
+            return false;
+        }
+        if age != 0 {
+            self.write(probe, word.stamped(self.clock.stamp()));
         }
         true
+    }
+
+    /// Puts a word in the place of the one that is there.
+    #[inline(never)]
+    fn write(&mut self, probe: Probe, word: Word) {
+        if let Some(slot) = self.map.get_mut(probe.key, probe.hash) {
+            *slot = word.0;
+        }
     }
 
     #[cold]
@@ -249,6 +253,13 @@ fn eviction_rank((of_bridge, of_destination): (u32, u32), age: u64) -> u64 {
 }
 
 impl Books<'_> {
+    /// Whether a dynamic entry is alive, and its bridge learns.
+    #[inline(never)]
+    fn may_refresh(&self, key: u64, word: Word, age: u64) -> bool {
+        let learns = self.bridge(key_bridge(key)).is_some_and(|record| record.learns);
+        learns && self.state(key, word, age) == State::Alive
+    }
+
     /// What becomes of a living entry that says something else than `expected`.
     fn relearn(
         &mut self,

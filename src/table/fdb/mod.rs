@@ -127,6 +127,7 @@ impl<'a> Fdb<'a> {
             ..BridgeRecord::EMPTY
         };
         bridges.fill(fresh);
+        let quiet = if fresh.learns { 0 } else { u32::try_from(bridges.len().min(1 << 16)).unwrap_or(0) };
         let mut destinations = [ports, endpoints, groups];
         for records in &mut destinations {
             records.fill(DestinationRecord::EMPTY);
@@ -134,7 +135,7 @@ impl<'a> Fdb<'a> {
         Self {
             map: Cuckoo::new(buckets, config.seed),
             books: Books { bridges, destinations, labels: Labels::new(&mut [], &mut [], config.seed) },
-            clock: Clock::new(limit),
+            clock: Clock::new(limit, quiet),
             when_full: config.when_full,
         }
     }
@@ -195,17 +196,14 @@ impl<'a> Fdb<'a> {
     #[must_use]
     #[inline(always)]
     pub fn lookup_probe(&self, now: Instant, probe: Probe) -> Option<Entry> {
-        let word = Word(self.map.get_hashed(probe.key, probe.hash)?);
-        let age = self.clock.age(word, self.clock.since_change(now));
-        if word.is_dynamic() {
-            if age > self.books.limit(key_bridge(probe.key)) {
-                return None;
-            }
-            if self.clock.void && self.books.is_void(probe.key, word) {
-                return None;
-            }
+        let word = Word(self.map.get_or_zero(probe.key, probe.hash));
+        if word == Word::NONE {
+            return None;
         }
-        Some(Entry::new(word, age))
+        let age = self.clock.age(word, self.clock.since_change(now));
+        // Few bridges' limits differ, and fewer entries are near the least of them.
+        let alive = age < self.clock.young || self.is_alive(probe.key, word, age);
+        alive.then_some(Entry::new(word, age))
     }
 
     /// Every living entry, in the order of their slots.
@@ -263,6 +261,11 @@ impl<'a> Fdb<'a> {
 
     fn state(&self, key: u64, word: Word, age: u64) -> State {
         self.books.state(key, word, age)
+    }
+
+    #[inline(never)]
+    fn is_alive(&self, key: u64, word: Word, age: u64) -> bool {
+        self.state(key, word, age) == State::Alive
     }
 }
 

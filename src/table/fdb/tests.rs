@@ -100,6 +100,41 @@ fn entries_live_as_long_as_told_and_half_a_second_more() {
     }
 }
 
+/// The shortcut for young entries goes by the least limit of any bridge, and by whether all of them learn.
+#[test]
+fn one_bridge_does_not_decide_for_another() {
+    const OTHER: BridgeId = BridgeId(0);
+    let after = |seconds| Ageing::After(Duration::from_secs(seconds));
+    with_table(4, WhenFull::Refuse, after(100), |fdb| {
+        let known = |fdb: &Fdb<'_>, now, bridge| fdb.lookup(at(now), bridge, mac(1)).is_some();
+        let policy = LearnPolicy::default();
+        let refresh = |fdb: &mut Fdb<'_>, now, bridge| {
+            fdb.learn(at(now), bridge, mac(1), endpoint(0), Meta::NONE, policy) == Learned::Refreshed
+        };
+        learn(fdb, 0, 1, endpoint(0));
+        let add = Add { destination: endpoint(0), meta: Meta::NONE, owner: Owner::Dynamic, sticky: false };
+        fdb.add(at(0), OTHER, mac(1), &add).unwrap();
+        for (seconds, here, there) in [(10, true, true), (50, true, false), (200, false, false)] {
+            fdb.set_ageing(at(0), OTHER, after(20), |_| {}).unwrap();
+            assert_eq!((known(fdb, seconds * 1000, BRIDGE), known(fdb, seconds * 1000, OTHER)), (here, there));
+        }
+        // What one of them flushes is not the other one's, nor is what one does not learn.
+        fdb.set_ageing(at(0), OTHER, Ageing::NoLearn, |_| {}).unwrap();
+        assert_eq!((known(fdb, 0, BRIDGE), known(fdb, 0, OTHER)), (true, false));
+        fdb.replace(at(0), OTHER, mac(1), &add).unwrap();
+        assert_eq!((known(fdb, 0, OTHER), refresh(fdb, 0, BRIDGE), refresh(fdb, 0, OTHER)), (true, true, false));
+        assert_eq!((refresh(fdb, 1_000, BRIDGE), refresh(fdb, 1_000, OTHER)), (true, false));
+        fdb.set_ageing(at(1_000), OTHER, after(20), |_| {}).unwrap();
+        assert!(refresh(fdb, 2_000, OTHER) && refresh(fdb, 2_000, BRIDGE));
+        // Two passes of the sweep later there is nothing void any more.
+        assert_eq!(fdb.clock.young, 0);
+        (0..3).for_each(|_| assert!(fdb.sweep(at(2_000), usize::MAX, |_| {}).pass_complete));
+        assert_eq!((fdb.clock.young, fdb.clock.quiet), (80, 0));
+        assert!(refresh(fdb, 2_000, OTHER) && !known(fdb, 30_000, OTHER) && known(fdb, 30_000, BRIDGE));
+        recount(fdb);
+    });
+}
+
 #[test]
 fn a_refresh_writes_once_in_a_coarse_unit() {
     with_table(4, WhenFull::Refuse, Ageing::DEFAULT, |fdb| {
