@@ -18,7 +18,7 @@ use crate::table::{
 use crate::wire::edit::Edit;
 use crate::wire::outer::common::Common;
 use crate::wire::{
-    Checks, Ecn, EtherType, FrameKind, Inner, IpKind, Label, Outer, Span, Tunnel, TunnelFlags, ecn, flow_hash, outer,
+    Ecn, EtherType, FrameKind, Inner, IpKind, Label, Outer, Span, Tunnel, TunnelFlags, ecn, flow_hash, outer,
 };
 
 /// A packet of the fast path that has been read, before the FDB was asked: what is needed of it afterwards. 64 bytes.
@@ -83,14 +83,16 @@ impl Ready {
 }
 
 impl Engine<'_> {
-    /// Reads a packet; [`Ready::NOT`] or the like if it is none of the fast path's.
+    /// Reads a packet into its place, which stays [`Ready::NOT`] or becomes the like if it is none of the fast path's.
+    ///
+    /// Into its place: copied from one to another, it would be waited for.
     #[inline(always)]
-    pub(super) fn make_ready(&mut self, input: &Input<'_>) -> Ready {
-        match input.ingress {
-            Ingress::Port { port, payload: FrameKind::Ethernet } => self.ready_frame(port, input.bytes),
-            Ingress::Underlay { underlay, form } => self.ready_tunnel(underlay, form, input.bytes),
-            Ingress::Port { .. } => Ready::NOT,
-        }
+    pub(super) fn make_ready(&mut self, input: &Input<'_>, ready: &mut Ready) {
+        let _ = match input.ingress {
+            Ingress::Port { port, payload: FrameKind::Ethernet } => self.ready_frame(port, input.bytes, ready),
+            Ingress::Underlay { underlay, form } => self.ready_tunnel(underlay, form, input.bytes, ready),
+            Ingress::Port { .. } => None,
+        };
     }
 
     /// Loads the cache lines in which the FDB has both MACs; see [`Fdb::touch`](crate::table::Fdb::touch).
@@ -118,33 +120,28 @@ impl Engine<'_> {
     }
 
     #[inline(never)]
-    fn ready_frame(&mut self, id: PortId, bytes: &[u8]) -> Ready {
-        let Some(port) = self.port(id) else { return Ready::NOT };
-        let Some(record) = self.bridge(port.bridge) else { return Ready::NOT };
-        let (Ok(inner), Ok(len)) = (Inner::parse_ethernet(bytes), u32::try_from(bytes.len())) else {
-            return Ready::NOT;
-        };
+    fn ready_frame(&self, id: PortId, bytes: &[u8], ready: &mut Ready) -> Option<()> {
+        let port = self.port(id)?;
+        let record = self.bridge(port.bridge)?;
+        let inner = Inner::parse_ethernet(bytes).ok()?;
+        let frame = Span::new(0, u32::try_from(bytes.len()).ok()?);
         let from = match record.fast && port.learning && port.vlan.is_none() && is_plain(&inner) {
             true if record.labelled => From::LabelledPort(id),
             true => From::Port(id),
             false => From::Elsewhere,
         };
-        Ready {
-            flow: flow_hash(self.seed, &inner, bytes),
-            tos: inner.tos(),
-            ttl: inner.ttl(),
-            df: inner.df(),
-            ..self.ready(port.bridge, &inner, Span::new(0, len), from)
-        }
+        ready.flow = flow_hash(self.seed, &inner, bytes);
+        (ready.tos, ready.ttl, ready.df) = (inner.tos(), inner.ttl(), inner.df());
+        self.put(ready, port.bridge, &inner, frame, from);
+        Some(())
     }
 
     #[inline(never)]
-    fn ready_tunnel(&mut self, id: UnderlayId, form: Form, bytes: &[u8]) -> Ready {
-        let Some(underlay) = self.underlay(id) else { return Ready::NOT };
-        let checks = underlay.checks();
+    fn ready_tunnel(&mut self, id: UnderlayId, form: Form, bytes: &[u8], ready: &mut Ready) -> Option<()> {
+        let checks = self.underlay(id)?.checks();
         if form == Form::Frame && !self.switches.contains(Switches::STRICT_RESERVED) {
             if let Some(common) = Common::parse(bytes, &self.udp_ports, &checks) {
-                return self.ready_content(Content {
+                let content = Content {
                     tracks: Tracks {
                         underlay: id,
                         src: IpAddr::V4(common.src),
@@ -163,57 +160,58 @@ impl Engine<'_> {
                     options: common.options,
                     inner: common.inner,
                     span: common.inner_span(),
-                });
+                };
+                return self.ready_content(content, ready);
             }
         }
-        self.ready_other_tunnel(id, form, bytes, &checks)
+        self.ready_other_tunnel(id, form, bytes, ready)
     }
 
     /// Reads a packet of any shape.
     #[inline(never)]
-    fn ready_other_tunnel(&mut self, id: UnderlayId, form: Form, bytes: &[u8], checks: &Checks) -> Ready {
+    fn ready_other_tunnel(&mut self, id: UnderlayId, form: Form, bytes: &[u8], ready: &mut Ready) -> Option<()> {
+        let checks = self.underlay(id)?.checks();
         let parsed = match form {
-            Form::Frame => outer::parse(bytes, &self.udp_ports, checks),
-            Form::Packet => outer::parse_ip(bytes, &self.udp_ports, checks),
-            Form::Datagram(datagram) => outer::parse_udp_payload(bytes, &datagram, &self.udp_ports, checks),
+            Form::Frame => outer::parse(bytes, &self.udp_ports, &checks),
+            Form::Packet => outer::parse_ip(bytes, &self.udp_ports, &checks),
+            Form::Datagram(datagram) => outer::parse_udp_payload(bytes, &datagram, &self.udp_ports, &checks),
         };
-        let Ok(Some(Outer { src, dst, dst_port, tos, checksum, tunnel, .. })) = parsed else { return Ready::NOT };
-        let (header, options, inner) = (tunnel.header.of(bytes), tunnel.options.of(bytes), tunnel.inner.of(bytes));
-        let (Some(header), Some(options), Some(inner)) = (header, options, inner) else { return Ready::NOT };
+        let Outer { src, dst, dst_port, tos, checksum, tunnel, .. } = parsed.ok()??;
+        let (header, options, inner) = (tunnel.header.of(bytes)?, tunnel.options.of(bytes)?, tunnel.inner.of(bytes)?);
         let Tunnel { encap: encapsulation, vni, flags, policy, protocol, inner: span, .. } = tunnel;
         let tracks = Tracks { underlay: id, src, dst, dst_port, checksum, encapsulation, vni };
-        self.ready_content(Content { tracks, tos, flags, policy, protocol, header, options, inner, span })
+        self.ready_content(Content { tracks, tos, flags, policy, protocol, header, options, inner, span }, ready)
     }
 
     #[inline(always)]
-    fn ready_content(&mut self, content: Content<'_>) -> Ready {
+    fn ready_content(&mut self, content: Content<'_>, ready: &mut Ready) -> Option<()> {
         let Content { tracks, tos, flags, policy, protocol, header, options, inner, span } = content;
-        let Some(Sender { bridge, endpoint }) = self.recent_sender(&tracks) else { return Ready::NOT };
-        let Some(network) = self.network(bridge) else { return Ready::NOT };
+        let Sender { bridge, endpoint } = self.recent_sender(&tracks)?;
+        let network = self.network(bridge)?;
         let encapsulation = tracks.encapsulation;
-        if self.check_reserved(network.config, encapsulation, header).is_err() {
-            return Ready::NOT;
-        }
-        let Ok(found) = self.found(network.config, encapsulation, flags, policy, options) else { return Ready::NOT };
-        let Ok(inner) = Inner::parse_ethernet(inner) else { return Ready::NOT };
+        self.check_reserved(network.config, encapsulation, header).ok()?;
+        let found = self.found(network.config, encapsulation, flags, policy, options).ok()?;
+        let inner = Inner::parse_ethernet(inner).ok()?;
         // Neither control, nor a frame not to be learned from.
         let payload = protocol == EtherType::ETHERNET && !flags.intersects(TunnelFlags::O.union(TunnelFlags::D));
         let from = match payload && network.bridge.fast && is_plain(&inner) && keeps_ecn(&inner, tos) {
-            true if network.bridge.labelled => From::LabelledEndpoint(endpoint),
+            true if network.bridge.labelled => {
+                ready.applied = flags.contains(TunnelFlags::A);
+                ready.label = Label::new(found.group, found.class.unwrap_or_default());
+                From::LabelledEndpoint(endpoint)
+            }
             true => From::Endpoint(endpoint),
             false => From::Elsewhere,
         };
-        Ready {
-            applied: flags.contains(TunnelFlags::A),
-            label: Label::new(found.group, found.class.unwrap_or_default()),
-            ..self.ready(bridge, &inner, span, from)
-        }
+        self.put(ready, bridge, &inner, span, from);
+        Some(())
     }
 
     #[inline(always)]
-    fn ready(&self, bridge: BridgeId, inner: &Inner, frame: Span, from: From) -> Ready {
-        let (src, dst) = (self.fdb.probe(bridge, inner.src()), self.fdb.probe(bridge, inner.dst()));
-        Ready { src, dst, frame, from, bridge, ..Ready::NOT }
+    fn put(&self, ready: &mut Ready, bridge: BridgeId, inner: &Inner, frame: Span, from: From) {
+        ready.src = self.fdb.probe(bridge, inner.src());
+        ready.dst = self.fdb.probe(bridge, inner.dst());
+        (ready.frame, ready.from, ready.bridge) = (frame, from, bridge);
     }
 
     /// A frame from a port to an endpoint.

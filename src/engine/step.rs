@@ -29,7 +29,8 @@ impl Engine<'_> {
     #[inline(never)]
     fn step_into(&mut self, now: Instant, input: &Input<'_>, verdict: &mut Verdict) {
         let now = self.advance(now);
-        let ready = self.make_ready(input);
+        let mut ready = Ready::NOT;
+        self.make_ready(input, &mut ready);
         self.finish(now, &ready, self.endpoints.version(), input, verdict);
     }
 
@@ -47,8 +48,10 @@ impl Engine<'_> {
         }
         let now = self.advance(now);
         for (inputs, verdicts) in inputs.chunks(BATCH).zip(verdicts.chunks_mut(BATCH)) {
-            let batch: [Ready; BATCH] =
-                core::array::from_fn(|at| inputs.get(at).map_or(Ready::NOT, |input| self.make_ready(input)));
+            let mut batch = [Ready::NOT; BATCH];
+            for (input, ready) in inputs.iter().zip(&mut batch) {
+                self.make_ready(input, ready);
+            }
             core::hint::black_box(batch.iter().fold(0, |sum, ready| sum ^ self.touch(ready)));
             let version = self.endpoints.version();
             for ((input, ready), verdict) in inputs.iter().zip(&batch).zip(verdicts) {
