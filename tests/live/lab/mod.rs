@@ -5,6 +5,7 @@
 pub(crate) mod host;
 pub(crate) mod namespace;
 pub(crate) mod needs;
+pub(crate) mod nft;
 pub(crate) mod ovs;
 pub(crate) mod pod;
 pub(crate) mod process;

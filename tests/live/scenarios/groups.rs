@@ -2,6 +2,7 @@
 
 use crate::lab::host::Host;
 use crate::lab::needs::Scenario;
+use crate::lab::nft::Marks;
 use crate::lab::ovs::Ovs;
 use crate::lab::pod::Pod;
 use crate::lab::vtepd::Vtepd;
@@ -10,6 +11,7 @@ use crate::lab::{Lab, eventually};
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario::new("groups: Open vSwitch and vtepd set and check one option", over_geneve),
     Scenario::new("groups: the kernel's mark is judged as a group", over_group_policy),
+    Scenario::new("groups: the kernel and vtepd set and check one group policy ID", both_ways_over_group_policy),
 ];
 
 /// The founding example's groups.
@@ -78,6 +80,99 @@ fn over_group_policy() {
     assert!(vtepd.dropped("source-group-missing") - missing >= 10);
     assert_eq!(db.count("Icmp", "InEchos"), heard, "none of them was delivered");
     vtepd.stop();
+}
+
+/// The kernel marks what it sends and lets in only what has the databases' mark; `vtepd` carries both as group policy IDs.
+fn both_ways_over_group_policy() {
+    let lab = Lab::new();
+    let (here, there) = (lab.host("vtepd", 1), lab.host("kernel", 2));
+    here.tap("tap0");
+    here.tap("tap1");
+    let file = lab.folder().join("policy");
+    std::fs::write(&file, "group web 12345\ngroup db 6789\nallow web db\n").expect("a policy file");
+    let devices = "--vni 5000=tap0 --vni 5000=tap1 --group-of tap0=6789 --group-of tap1=7";
+    let ends = "--local 192.0.2.1 --remote 192.0.2.2 --gbp";
+    let vtepd = here.vtepd(&format!("{devices} {ends} --policy {}", file.display()));
+    there.run("ip link add vx0 type vxlan id 5000 local 192.0.2.2 remote 192.0.2.1 dev ul0 dstport 4789 gbp");
+    let marks = Marks::new(&there, "vx0", 6789);
+    let (db, other, web) = (here.pod(1, "tap0"), here.pod(3, "tap1"), there.pod(2, "vx0"));
+
+    // Allowed by both: what one has sent the other has let in, and nothing else was there.
+    marks.send_as(12_345);
+    web.finds(&db);
+    let (refused, denied) = (marks.count("refused"), vtepd.dropped("policy-denied"));
+    let before = Both::now(&vtepd, &marks);
+    assert!(web.ping(&db, "-c 100 -i 0.005").is_whole());
+    let seen = eventually("both have counted as many", || Both::now(&vtepd, &marks).since(&before).agreed());
+    assert!(seen.sent >= 100 && seen.accepted >= 100, "{seen:?}");
+    assert_eq!((marks.count("refused"), vtepd.dropped("policy-denied")), (refused, denied));
+    let fdb = vtepd.ctl("fdb show");
+    let line = fdb.lines().find(|line| line.starts_with(&web.mac())).expect("it is learned");
+    assert!(line.contains("group 12345 class 0"), "{line}");
+
+    // The kernel's packets with another mark, and with none, are denied by `vtepd`: as many as the kernel has sent.
+    web.run(&format!("ip neighbour replace {} lladdr {} dev eth0 nud permanent", db.ip(), db.mac()));
+    for (mark, reason) in [(7, "policy-denied"), (0, "source-group-missing")] {
+        marks.send_as(mark);
+        let (heard, sent, dropped) = (db.count("Icmp", "InEchos"), marks.count("sent"), vtepd.dropped(reason));
+        let _ = web.try_run(&format!("ping -q -n -c 10 -i 0.01 -W 1 {}", db.ip()));
+        let drops = eventually("both have counted as many", || {
+            let drops = vtepd.dropped(reason) - dropped;
+            (drops >= 10 && drops == marks.count("sent") - sent).then_some(drops)
+        });
+        assert_eq!(db.count("Icmp", "InEchos"), heard, "none of {drops} was delivered");
+    }
+
+    // What vtepd sends for another group is not let in by the kernel: as many as vtepd has sent.
+    other.run(&format!("ip neighbour replace {} lladdr {} dev eth0 nud permanent", web.ip(), web.mac()));
+    let (heard, before, refused) = (web.count("Icmp", "InEchos"), Both::now(&vtepd, &marks), marks.count("refused"));
+    let _ = other.try_run(&format!("ping -q -n -c 10 -i 0.01 -W 1 {}", web.ip()));
+    eventually("both have counted as many", || {
+        let (out, kept_out) = (Both::now(&vtepd, &marks).since(&before).out, marks.count("refused") - refused);
+        (kept_out >= 10 && out == kept_out).then_some(())
+    });
+    assert_eq!(web.count("Icmp", "InEchos"), heard, "none of them was delivered");
+    vtepd.stop();
+}
+
+/// What both ends of a tunnel have counted.
+#[derive(Clone, Copy, Debug)]
+struct Both {
+    /// Sent by the kernel, and received by `vtepd`.
+    sent: u64,
+    received: u64,
+    /// Sent by `vtepd`, and let in by the kernel.
+    out: u64,
+    accepted: u64,
+}
+
+impl Both {
+    #[track_caller]
+    fn now(vtepd: &Vtepd<'_>, marks: &Marks<'_>) -> Self {
+        let links = vtepd.ctl_json("link show -s");
+        let underlay = &links.as_array().and_then(|links| links.last()).expect("the underlay is last")["stats64"];
+        let packets = |way: &str| underlay[way]["packets"].as_u64().expect("a number");
+        Self {
+            sent: marks.count("sent"),
+            received: packets("rx"),
+            out: packets("tx"),
+            accepted: marks.count("accepted"),
+        }
+    }
+
+    fn since(&self, before: &Self) -> Self {
+        Self {
+            sent: self.sent - before.sent,
+            received: self.received - before.received,
+            out: self.out - before.out,
+            accepted: self.accepted - before.accepted,
+        }
+    }
+
+    /// Itself, where neither end has counted what the other has not.
+    fn agreed(self) -> Option<Self> {
+        (self.sent == self.received && self.out == self.accepted).then_some(self)
+    }
 }
 
 fn start<'h>(lab: &Lab, here: &'h Host, more: &str, policy: &str) -> Vtepd<'h> {
