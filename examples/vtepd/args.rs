@@ -10,6 +10,7 @@ use vtep::wire::geneve::OptionId;
 use vtep::wire::{Df, Encapsulation, SecurityGroup, Tos, Ttl, Vni};
 
 use super::policy::PolicyFile;
+use super::traffic::TrafficArgs;
 
 use super::guard::GuardArgs;
 
@@ -112,6 +113,8 @@ pub struct DaemonArgs {
     /// Which security groups may exchange frames; without it, groups are carried and learned only
     #[arg(long, value_name = "FILE", value_parser = policy)]
     pub policy: Option<PolicyFile>,
+    #[command(flatten)]
+    pub traffic: TrafficArgs,
     /// Send UDP checksums over IPv4
     #[arg(long, overrides_with = "noudpcsum")]
     pub udpcsum: bool,
@@ -205,7 +208,8 @@ fn vni(text: &str) -> Result<Vni, String> {
     text.parse().ok().and_then(Vni::new).ok_or("a VNI is a number from 0 to 16777215".to_owned())
 }
 
-fn device(text: &str) -> Result<String, String> {
+/// Reads the name of an interface.
+pub fn device(text: &str) -> Result<String, String> {
     let odd = |c: char| c.is_whitespace() || c == '/' || c == ':';
     if matches!(text, "" | "." | "..") || text.len() > 15 || text.contains(odd) {
         return Err("an interface's name has 1 to 15 characters, none of them a space, a slash or a colon".to_owned());
@@ -338,6 +342,9 @@ mod tests {
             ("--group-of tap0", "--group-of tap0=12345"),
             ("--group-of tap0=0", "1 to 16777214"),
             ("--policy /nonexistent/policy", "No such file"),
+            ("--class-of tap0", "--class-of tap0=5"),
+            ("--class-dscp 5=64", "0 to 63"),
+            ("--class-from tos", "pcp-or-dscp"),
         ] {
             let error = parse(words).err().unwrap_or_default();
             assert!(error.contains(answer), "{words}: {error}");

@@ -41,6 +41,8 @@ mod request;
 mod rows;
 #[cfg(target_os = "linux")]
 mod setup;
+#[cfg(target_os = "linux")]
+mod traffic;
 
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {

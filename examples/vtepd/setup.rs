@@ -13,6 +13,7 @@ use vtep::wire::{Encapsulation, PortRange, SecurityGroup, Vni};
 
 use super::args::DaemonArgs;
 use super::guard::GuardArgs;
+use super::traffic::{self, TrafficArgs};
 
 /// The one underlay.
 pub const UNDERLAY: UnderlayId = UnderlayId(0);
@@ -42,6 +43,7 @@ pub struct Setup {
     /// TAP devices whose stations have a security group.
     pub groups: Vec<(String, SecurityGroup)>,
     pub rules: Vec<(GroupMatch, GroupMatch, Action)>,
+    pub traffic: TrafficArgs,
 }
 
 impl Setup {
@@ -61,6 +63,13 @@ impl Setup {
         }
         let grouped = args.sg_option.is_some() || !args.group_of.is_empty() || args.policy.is_some();
         match encapsulation {
+            Encapsulation::Vxlan | Encapsulation::Gpe if args.traffic.class_option.is_some() => {
+                return Err(
+                    "--class-option is an option of Geneve: write --type geneve, or leave it out (other tunnels carry \
+                     classes in the outer DSCP only)"
+                        .to_owned(),
+                );
+            }
             Encapsulation::Vxlan if args.sg_option.is_some() => {
                 return Err("--sg-option is an option of Geneve: write --type geneve, or --gbp without it".to_owned());
             }
@@ -81,6 +90,10 @@ impl Setup {
         if let Some((tap, group)) = args.group_of.iter().find(|(_, group)| args.gbp && group.policy_id().is_none()) {
             return Err(format!("--group-of {tap}={group}: VXLAN has 16 bits for a group, 65535 at most"));
         }
+        if let Some((tap, _)) = args.traffic.class_of.iter().find(|(tap, _)| !taps.iter().any(|(name, _)| name == tap))
+        {
+            return Err(format!("--class-of {tap}: no --tap or --vni names that device"));
+        }
         let mut setup = Self {
             profile,
             bridge: bridge(args, profile, encapsulation, *vnis.first().ok_or("no VNI")?),
@@ -93,11 +106,13 @@ impl Setup {
             source_ports: source_ports(args, profile)?,
             mtu: args.mtu,
             guard: args.guard.clone(),
-            schema: Schema { group: args.sg_option.or(Schema::DEFAULT.group), ..Schema::DEFAULT },
+            schema: schema(args)?,
             groups: args.group_of.clone(),
             rules: args.policy.as_ref().map(|policy| policy.rules.clone()).unwrap_or_default(),
+            traffic: args.traffic.clone(),
         };
-        setup.bridge.options = grouped && encapsulation == Encapsulation::Geneve;
+        setup.bridge.options = (grouped || args.traffic.is_on()) && encapsulation == Encapsulation::Geneve;
+        setup.bridge.traffic = args.traffic.is_on().then_some(traffic::MAP);
         setup.bridge.policy = args.policy.as_ref().map(|policy| policy.enforcement);
         setup.check_remotes()?;
         setup.remotes.dedup();
@@ -120,6 +135,8 @@ impl Setup {
     /// Everything the engine is told at start but the ports, which follow when the TAP devices are there.
     pub fn commands(&self, underlay_mtu: u16) -> Vec<Command> {
         let mut commands = vec![self.underlay_command(underlay_mtu)];
+        // Before the bridges that name it.
+        commands.extend(self.traffic.command());
         for (id, vni) in (0..).map(BridgeId).zip(&self.vnis) {
             commands.push(Command::AddBridge { id, config: BridgeConfig { vni: *vni, ..self.bridge } });
             let members = self.remotes.iter().chain(&self.group);
@@ -143,17 +160,19 @@ impl Setup {
         let learning = self.bridge.ageing != Ageing::NoLearn;
         let max_macs = self.guard.port_maxaddress;
         let group = self.groups.iter().find(|(name, _)| name == tap).map(|(_, group)| *group).unwrap_or_default();
+        let class = self.traffic.class_of(tap);
         Some(Command::AddPort {
             id: port,
-            config: PortConfig { learning, max_macs, group, ..PortConfig::new(*bridge) },
+            config: PortConfig { learning, max_macs, group, class, ..PortConfig::new(*bridge) },
         })
     }
 
-    /// How many labels and rules there must be room for.
-    pub fn labels_and_rules(&self) -> (u16, u16) {
+    /// How many labels, rules and traffic maps there must be room for.
+    pub fn labels_rules_and_maps(&self) -> (u16, u16, u16) {
         let grouped = self.bridge.options || self.bridge.gbp;
         let rules = self.rules.len().saturating_mul(self.vnis.len());
-        (if grouped { Labels::MAX } else { 0 }, u16::try_from(rules).unwrap_or(u16::MAX))
+        let labels = if grouped { Labels::MAX } else { 0 };
+        (labels, u16::try_from(rules).unwrap_or(u16::MAX), u16::from(self.traffic.is_on()))
     }
 
     /// The largest MTU of a TAP device whose frames fit the underlay.
@@ -219,6 +238,18 @@ fn networks(args: &DaemonArgs) -> Result<Networks, String> {
         return Err("which network? Write --id 5000 --tap tap0, or --vni 5000=tap0 --vni 5001=tap1".to_owned());
     }
     Ok((vnis, taps))
+}
+
+/// Which options carry group and class.
+fn schema(args: &DaemonArgs) -> Result<Schema, String> {
+    let group = args.sg_option.or(Schema::DEFAULT.group);
+    let class = args.traffic.class_option.or(Schema::DEFAULT.class);
+    match (group, class) {
+        (Some(option), other) if Some(option) == other => {
+            Err(format!("{option} cannot be --sg-option and --class-option both at once"))
+        }
+        _ => Ok(Schema { group, class, ..Schema::DEFAULT }),
+    }
 }
 
 fn underlay(args: &DaemonArgs, profile: Profile) -> Result<UnderlayConfig, String> {
@@ -301,9 +332,25 @@ mod tests {
         assert_eq!(setup.schema.group, Some(vtep::wire::geneve::OptionId::new(0x0100, 1)));
         assert!(setup.bridge.options && setup.bridge.policy.is_none());
         assert_eq!(setup.fitting_mtu(1500), 1434);
-        assert_eq!(setup.labels_and_rules(), (4095, 0));
+        assert_eq!(setup.labels_rules_and_maps(), (4095, 0, 0));
         let Some(Command::AddPort { config, .. }) = setup.port_command(PortId(0)) else { panic!("a port") };
         assert_eq!(config.group.get(), 12_345);
+    }
+
+    #[test]
+    fn classes_have_a_map_that_bridges_name_and_an_option_in_geneve() {
+        let words = "--id 1 --tap a --local 10.0.0.1 --class-from dscp --class-of a=5";
+        let vxlan = setup(words).unwrap();
+        assert_eq!((vxlan.bridge.traffic, vxlan.bridge.options), (Some(traffic::MAP), false));
+        assert_eq!((vxlan.labels_rules_and_maps(), vxlan.fitting_mtu(1500)), ((0, 0, 1), 1450));
+        assert!(matches!(vxlan.commands(1500)[1], Command::SetTrafficMap { .. }), "before the bridge that names it");
+        let Some(Command::AddPort { config, .. }) = vxlan.port_command(PortId(0)) else { panic!("a port") };
+        assert_eq!(config.class.map(|class| class.get()), Some(5));
+        let geneve = setup(&format!("--type geneve {words} --class-option 0x0102:7")).unwrap();
+        assert_eq!(geneve.schema.class, Some(vtep::wire::geneve::OptionId::new(0x0102, 7)));
+        assert_eq!((geneve.labels_rules_and_maps(), geneve.fitting_mtu(1500)), ((4095, 0, 1), 1434));
+        let without = setup("--id 1 --tap a --local 10.0.0.1").unwrap();
+        assert_eq!((without.bridge.traffic, without.labels_rules_and_maps()), (None, (0, 0, 0)));
     }
 
     #[test]
@@ -336,6 +383,9 @@ mod tests {
             ("--id 1 --tap a --local 10.0.0.1 --group-of a=7", "add --gbp"),
             ("--id 1 --tap a --local 10.0.0.1 --gbp --group-of a=65536", "65535 at most"),
             ("--id 1 --tap a --local 10.0.0.1 --gbp --group-of b=7", "no --tap or --vni"),
+            ("--id 1 --tap a --local 10.0.0.1 --class-option 1:1", "write --type geneve"),
+            ("--id 1 --tap a --local 10.0.0.1 --class-of b=7", "no --tap or --vni"),
+            ("--type geneve --id 1 --tap a --local 10.0.0.1 --class-option 0xff00:0x80", "both at once"),
             ("--type gpe --id 1 --tap a --local 10.0.0.1 --group-of a=7", "VXLAN-GPE carries no security group"),
         ] {
             let error = setup(words).err().unwrap_or_default();

@@ -40,8 +40,8 @@ pub fn run(args: &DaemonArgs) -> ExitCode {
     log(args.json);
     let bridges = u16::try_from(setup.vnis.len()).unwrap_or(u16::MAX);
     let ports = u16::try_from(setup.taps.len()).unwrap_or(u16::MAX);
-    let (labels, rules) = setup.labels_and_rules();
-    let mut tables = Tables::new(Sizes { labels, rules, ..Sizes::new(bridges, ports) });
+    let (labels, rules, maps) = setup.labels_rules_and_maps();
+    let mut tables = Tables::new(Sizes { labels, rules, maps, ..Sizes::new(bridges, ports) });
     let mut daemon = match Daemon::start(setup, args, &mut tables) {
         Ok(daemon) => daemon,
         Err(sentence) => return fail(&sentence, 1),

@@ -1,8 +1,33 @@
-//! Marks of packets on a device of the kernel's, set and matched by nftables.
+//! What nftables sets and counts of packets on a device of the kernel's.
 
 use serde_json::Value;
 
 use super::host::Host;
+use super::namespace::Namespace;
+
+/// Counts the packets that come in by a device and fit `words`, under a name.
+#[track_caller]
+pub(crate) fn watch(at: &Namespace, device: &str, name: &str, words: &str) {
+    load(
+        at,
+        name,
+        &format!(
+            "table netdev {name} {{
+                counter seen {{ }}
+                chain in {{
+                    type filter hook ingress device \"{device}\" priority 0;
+                    {words} counter name \"seen\"
+                }}
+            }}\n"
+        ),
+    );
+}
+
+/// How many of them there were.
+#[track_caller]
+pub(crate) fn seen(at: &Namespace, name: &str) -> u64 {
+    count(at, name, "seen")
+}
 
 /// What a device's packets are marked with, and which marks it lets in. A VXLAN device with `gbp` sends the mark as the
 /// group policy ID, and marks what it receives with that.
@@ -45,16 +70,26 @@ impl<'h> Marks<'h> {
     /// Packets that a counter has seen: `accepted`, `refused` or `sent`.
     #[track_caller]
     pub(crate) fn count(&self, name: &str) -> u64 {
-        let text = self.host.run(&format!("nft -j list counter netdev marks {name}"));
-        let json: Value = serde_json::from_str(&text).expect("nft prints JSON");
-        let all = json["nftables"].as_array().expect("a list");
-        all.iter().find_map(|part| part["counter"]["packets"].as_u64()).expect("a counter")
+        count(self.host, "marks", name)
     }
 
     #[track_caller]
     fn load(&self, text: &str) {
-        let file = self.host.ground.file(&format!("{}.nft", self.device));
-        std::fs::write(&file, text).expect("a file of rules");
-        self.host.run(&format!("nft -f {}", file.display()));
+        load(self.host, self.device, text);
     }
+}
+
+#[track_caller]
+fn load(at: &Namespace, name: &str, text: &str) {
+    let file = at.ground.file(&format!("{name}.nft"));
+    std::fs::write(&file, text).expect("a file of rules");
+    at.run(&format!("nft -f {}", file.display()));
+}
+
+#[track_caller]
+fn count(at: &Namespace, table: &str, counter: &str) -> u64 {
+    let text = at.run(&format!("nft -j list counter netdev {table} {counter}"));
+    let json: Value = serde_json::from_str(&text).expect("nft prints JSON");
+    let all = json["nftables"].as_array().expect("a list");
+    all.iter().find_map(|part| part["counter"]["packets"].as_u64()).expect("a counter")
 }

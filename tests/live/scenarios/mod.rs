@@ -1,6 +1,7 @@
 //! The scenarios, each with a file of its own for its kind.
 
 mod ageing;
+mod classes;
 mod extensions;
 mod group;
 mod groups;
@@ -19,6 +20,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         extensions::SCENARIOS,
         ovs::SCENARIOS,
         groups::SCENARIOS,
+        classes::SCENARIOS,
         mesh::SCENARIOS,
         ageing::SCENARIOS,
         survival::SCENARIOS,
