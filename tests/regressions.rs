@@ -17,10 +17,10 @@ use vtep::engine::{
 };
 use vtep::table::fdb::Owners;
 use vtep::table::{
-    Admission, Ageing, BridgeConfig, BridgeId, EndpointConfig, FloodSwitches, Instant, Owner, PortConfig, PortId,
-    UnderlayConfig, UnderlayId, VlanEncap, WhenFull,
+    Action, Admission, Ageing, BridgeConfig, BridgeId, EndpointConfig, Enforce, Enforcement, FloodSwitches, GroupMatch,
+    Instant, Owner, PortConfig, PortId, Rule, UnderlayConfig, UnderlayId, VlanEncap, WhenFull,
 };
-use vtep::wire::{Depth, Encapsulation, Label, MacAddr, Ttl, Vni};
+use vtep::wire::{Depth, Encapsulation, Label, MacAddr, SecurityGroup, Ttl, Vni};
 
 fn with_vni(address: IpAddr, vni: u32) -> Remote {
     Remote { vni: Vni::new(vni), ..Remote::at(address) }
@@ -568,4 +568,40 @@ fn a_bridge_that_is_refused_leaves_nothing_behind() {
     let digest = (0..4).map(|id| add(id, Ageing::DEFAULT)).map(|(done, digest)| done.map(|_| digest)).last().unwrap();
     assert_eq!(add(4, Ageing::After(Ageing::MAX)), (Err(CommandError::VnisFull), digest.unwrap()));
     assert_eq!(engine.table().bridge_counts(BridgeId(4)).unwrap().limit, None);
+}
+
+/// In profile `Linux`, a frame that moved a control plane's entry gave it the group it claimed; what that group was
+/// allowed was then marked as judged (the A bit), so that the far side let it through whoever was there.
+#[test]
+fn a_frame_that_moves_an_entry_does_not_change_the_group_a_control_plane_gave() {
+    let group = |number| SecurityGroup::new(number).unwrap();
+    for given in [0, 6] {
+        let mut vtep = Vtep::with(Profile::Linux, Encapsulation::Vxlan, |s| {
+            s.bridge.gbp = true;
+            s.bridge.policy = Some(Enforcement { at: Enforce::all(), ..Enforcement::DEFAULT });
+        });
+        let config = *vtep.engine.port_config(PortId(0)).unwrap();
+        vtep.command(Command::SetPort { id: PortId(0), config: PortConfig { group: group(5), ..config } });
+        let (from, to) = (GroupMatch::Is(group(5)), GroupMatch::Is(group(7)));
+        vtep.command(Command::SetRule { rule: Rule { bridge: BridgeId(0), from, to, action: Action::Allow } });
+        let place = Place::Remote(Remote::at(REMOTE));
+        let (mac, owner, label) = (MacAddr(R), Owner::Controller, Label::of_group(group(given)));
+        vtep.command(Command::FdbAdd { bridge: BridgeId(0), mac, place, owner, sticky: false, label });
+
+        let [_, v0, v1, v2] = VNI.to_be_bytes();
+        let header = vec![0x88, 0, 0, 7, v0, v1, v2, 0];
+        vtep.on_underlay(&Packet { src: THIRD, ..Packet::new(4789, header, &Frame::new(A, R).bytes()) }.bytes());
+        let entry = vtep.engine.lookup(BridgeId(0), mac).unwrap();
+        assert_eq!((entry.owner(), vtep.engine.label(entry)), (Owner::Controller, label));
+        let moved = core::iter::from_fn(|| vtep.engine.poll_event()).find(|event| matches!(event, Event::Moved { .. }));
+        assert!(matches!(moved, Some(Event::Moved { label: told, .. }) if told == label), "{moved:?}");
+
+        let frame = Frame::new(R, A).bytes();
+        if given == 0 {
+            let sent = vtep.sent_one(&frame);
+            assert_eq!((sent.ip.dst, sent.tunnel[0], sent.tunnel[1] & 0x08), (THIRD, 0x88, 0), "to be judged there");
+        } else {
+            assert_eq!(vtep.on_port(0, &frame), Verdict::Drop(DropReason::PolicyDenied));
+        }
+    }
 }

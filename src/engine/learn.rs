@@ -148,6 +148,8 @@ impl Engine<'_> {
             }
             Learned::Moved { from } => {
                 if let Some(from) = self.place(from) {
+                    // One that a control plane has given stays.
+                    let label = self.lookup(bridge, mac).map_or(label, |entry| self.label(entry));
                     self.events.push(Event::Moved { bridge, mac, from, to: place, label });
                 }
             }

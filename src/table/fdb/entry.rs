@@ -50,6 +50,10 @@ impl Word {
         Self((self.0 | Self::OWNER_MASK) ^ (owner as u64) << Self::OWNER)
     }
 
+    pub(super) fn with_meta(self, meta: Meta) -> Self {
+        Self(self.0 & !Self::META_MASK | u64::from(meta.get()) << Self::META)
+    }
+
     pub(super) const fn with_sticky(self, sticky: bool) -> Self {
         Self(self.0 & !Self::STICKY | if sticky { Self::STICKY } else { 0 })
     }

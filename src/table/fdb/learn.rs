@@ -72,7 +72,7 @@ pub enum Yield {
     /// Nothing.
     #[default]
     Never,
-    /// The entry moves and keeps its owner (Linux VXLAN: `extern_learn`; Linux bridge: `static`).
+    /// The entry moves and keeps its owner and its label (Linux VXLAN: `extern_learn`; Linux bridge: `static`).
     Move,
     /// The entry moves and is dynamic from now on (Linux bridge: `extern_learn`).
     TakeOver,
@@ -284,7 +284,10 @@ impl Books<'_> {
             };
             return Ok((expected.with_sticky(word.is_sticky()), learned));
         }
-        let moved = expected.with_owner(policy.next_owner(word.owner(), word.is_sticky())?);
+        let owner = policy.next_owner(word.owner(), word.is_sticky())?;
+        // What a control plane has said of a MAC, frames do not unsay: they only move it.
+        let meta = if owner == Owner::Dynamic { expected.meta() } else { word.meta() };
+        let moved = expected.with_owner(owner).with_meta(meta);
         self.leave(key, word);
         if moved.is_dynamic() {
             if let Err(refusal) = self.check_limits(key, moved) {
