@@ -10,6 +10,7 @@ use vtep::wire::Label;
 
 use super::books::{BridgeBook, Known, Pin, PortBook};
 use super::frame;
+use super::policy;
 use super::scenario::{self, Flush, Member, Spot};
 use super::violation::{Held, Promise, Violation};
 use super::world::World;
@@ -55,7 +56,12 @@ impl World<'_> {
         }
         node.must(self.now, &command)?;
         let (list, limit) = (Vec::new(), config.max_macs);
-        node.books.bridges[id] = Some(BridgeBook { tenant, list, packets: 0, limit, allowed: 0 });
+        let (rules, storm, duplicates) = (Vec::new(), None, None);
+        let book = BridgeBook { tenant, list, packets: 0, limit, allowed: 0, rules, storm, duplicates };
+        node.books.bridges[id] = Some(book);
+        self.set_rules(vtep, tenant)?;
+        self.set_storm(vtep, tenant, true)?;
+        self.set_duplicates(vtep, tenant)?;
         let missing = |host: &&usize| self.hosts[**host].port.is_none() && self.hosts[**host].tenant == tenant;
         let hosts: Vec<usize> = self.residents[vtep].iter().filter(missing).copied().collect();
         hosts.into_iter().try_for_each(|host| self.plug(host))
@@ -77,10 +83,10 @@ impl World<'_> {
 
     /// A host is plugged into the VTEP it is at: into a port that is there, or into a new one.
     pub fn plug(&mut self, host: usize) -> Held {
-        let super::world::Host { tenant, vtep, tag, shares, port, .. } = self.hosts[host];
+        let super::world::Host { tenant, vtep, tag, shares, port, group, .. } = self.hosts[host];
         let node = &mut self.nodes[vtep];
         let Some(bridge) = node.books.bridge_of(tenant).filter(|_| port.is_none()) else { return Ok(()) };
-        let fits = |book: &PortBook| book.shared && (book.bridge, book.tag) == (bridge, tag);
+        let fits = |book: &PortBook| book.shared && (book.bridge, book.tag, book.group) == (bridge, tag, group);
         if let Some(id) = node.books.ports.iter().position(|book| shares && book.as_ref().is_some_and(fits)) {
             if let Some(book) = &mut node.books.ports[id] {
                 book.hosts.push(host);
@@ -95,11 +101,11 @@ impl World<'_> {
             self.remove_port(vtep, PortId(id as u16))?;
         }
         let node = &mut self.nodes[vtep];
-        let config = PortConfig { vlan: tag, ..PortConfig::new(BridgeId(bridge)) };
+        let config = PortConfig { vlan: tag, group: policy::group(group), ..PortConfig::new(BridgeId(bridge)) };
         node.must(self.now, &Command::AddPort { id: PortId(id as u16), config })?;
         self.instances += 1;
         let (instance, hosts, shared) = (self.instances, vec![host], shares);
-        node.books.ports[id] = Some(PortBook { bridge, tenant, tag, instance, hosts, shared });
+        node.books.ports[id] = Some(PortBook { bridge, tenant, tag, instance, hosts, shared, group });
         self.hosts[host].port = Some(PortId(id as u16));
         Ok(())
     }
@@ -235,9 +241,14 @@ impl World<'_> {
         let Some(id) = node.books.bridge_of(tenant) else { return Ok(()) };
         let (bridge, mac) = (BridgeId(id), frame::mac(number));
         let owner = Owner::ALL[usize::from(owner) % Owner::ALL.len()];
+        // In VXLAN a frame that was judged by an entry's group is not judged again: not by entries that err.
+        let config = node.bridge_config(&self.wires, tenant);
+        let group = if config.options { self.wires.group_of(tenant, number) } else { 0 };
+        let label = Label::of_group(policy::group(group));
+        let node = &mut self.nodes[vtep];
         let command = match replace {
-            true => Command::FdbReplace { bridge, mac, place, owner, sticky, label: Label::NONE },
-            false => Command::FdbAdd { bridge, mac, place, owner, sticky, label: Label::NONE },
+            true => Command::FdbReplace { bridge, mac, place, owner, sticky, label },
+            false => Command::FdbAdd { bridge, mac, place, owner, sticky, label },
         };
         let there = node.engine.table().lookup(node.clock(self.now).max(node.engine.now()), bridge, mac).is_some();
         let done = node.command(self.now, &command)?;
@@ -255,6 +266,10 @@ impl World<'_> {
                 Place::Host | Place::Blackhole => owner == Owner::Dynamic,
                 _ => false,
             },
+            Err(CommandError::LabelsFull) => group != 0,
+            Err(CommandError::GroupConflict) => {
+                matches!(place, Place::Port(port) if group != 0 && books.port(port).is_some_and(|p| p.group != group))
+            }
             Err(CommandError::EndpointsFull | CommandError::FdbFull) => true,
             Err(_) => false,
         };

@@ -1,12 +1,15 @@
 //! What the simulator knows of a VTEP without asking its engine: what commands have made of it, and what its events say.
 
 use core::net::IpAddr;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use vtep::engine::{Engine, Event, Place};
 use vtep::table::{BridgeId, Owner, PortId};
 use vtep::wire::MacAddr;
 
+use super::scenario::{DuplicatesShape, RuleShape};
+use super::storm::Storm;
+use super::twin::Twin;
 use super::violation::{Held, Promise};
 
 /// An entry's key.
@@ -30,6 +33,12 @@ pub struct Books {
     pub tracks: bool,
     /// Whether data packets from tunnels may move entries of the control plane.
     pub data_moves_control: bool,
+    /// MACs of which was told that they are duplicates and stay, and nothing else since.
+    pub frozen: BTreeSet<Key>,
+    /// When MACs have moved since the last command, on the engine's clock.
+    moves: BTreeMap<Key, Vec<u64>>,
+    /// How often it was told that a MAC is a duplicate.
+    pub duplicates: u64,
     pub steps: u64,
     pub copies: u64,
     lost: u64,
@@ -45,6 +54,9 @@ pub struct BridgeBook {
     pub limit: Option<u32>,
     /// Dynamic entries it may have: more than the limit where it had more when that was set.
     pub allowed: usize,
+    pub rules: Vec<RuleShape>,
+    pub storm: Option<Storm>,
+    pub duplicates: Option<DuplicatesShape>,
 }
 
 #[derive(Clone, Debug)]
@@ -57,6 +69,8 @@ pub struct PortBook {
     /// The hosts behind it.
     pub hosts: Vec<usize>,
     pub shared: bool,
+    /// The security group of who is behind it.
+    pub group: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +104,9 @@ impl Books {
             sure: true,
             tracks: true,
             data_moves_control,
+            frozen: BTreeSet::new(),
+            moves: BTreeMap::new(),
+            duplicates: 0,
             steps: 0,
             copies: 0,
             lost: 0,
@@ -119,21 +136,35 @@ impl Books {
     }
 
     /// Reads what the engine has to tell.
-    pub fn note(&mut self, engine: &mut Engine<'_>) -> Held {
+    pub fn note(&mut self, engine: &mut Engine<'_>, twin: Option<&mut Twin<'_>>) -> Held {
         let lost = engine.lost_events();
-        if lost != self.lost {
+        let has_lost = lost != self.lost;
+        if has_lost {
             self.lost = lost;
             self.sure = false;
         }
+        let mut heard = Vec::new();
         while let Some(event) = engine.poll_event() {
+            heard.extend(twin.is_some().then_some(event));
             if self.tracks {
-                self.note_event(&event)?;
+                let sure_of_moves = engine.moves().forgotten() == 0;
+                self.note_event(engine.now().as_millis(), sure_of_moves, &event)?;
             }
+        }
+        if let Some(twin) = twin {
+            twin.heard.extend(heard);
+            twin.deaf |= has_lost;
         }
         Ok(())
     }
 
-    fn note_event(&mut self, event: &Event) -> Held {
+    /// A command may let MACs move again.
+    pub fn note_command(&mut self) {
+        self.frozen.clear();
+        self.moves.clear();
+    }
+
+    pub fn note_event(&mut self, now: u64, sure_of_moves: bool, event: &Event) -> Held {
         match *event {
             Event::Learned { bridge, mac, place, .. } => {
                 let before = self.learned.insert((bridge.0, mac), Known { place, sticky: false });
@@ -143,7 +174,25 @@ impl Books {
                 let pinned = self.pins.get(&(bridge.0, mac));
                 Promise::PinsStay.that(pinned.is_none(), || format!("{mac} learned at {place:?} over {pinned:?}"))
             }
-            Event::Moved { bridge, mac, from, to, .. } => self.note_move(bridge, mac, from, to),
+            Event::Moved { bridge, mac, from, to, .. } => {
+                if sure_of_moves {
+                    self.count_move(now, (bridge.0, mac))?;
+                }
+                self.note_move(bridge, mac, from, to)
+            }
+            Event::Duplicate { bridge, mac, .. } => {
+                self.duplicates += 1;
+                let shape = self.bridge(bridge.0).and_then(|book| book.duplicates);
+                if shape.is_some_and(|shape| shape.action > 0) {
+                    self.frozen.insert((bridge.0, mac));
+                }
+                Promise::DuplicatesStay.that(shape.is_some(), || format!("{mac} told as a duplicate"))
+            }
+            Event::DuplicateCleared { bridge, mac } => {
+                self.frozen.remove(&(bridge.0, mac));
+                self.moves.remove(&(bridge.0, mac));
+                Ok(())
+            }
             Event::Aged { bridge, mac, place } | Event::Evicted { bridge, mac, place } => {
                 let before = self.learned.remove(&(bridge.0, mac));
                 let same = before.is_some_and(|known| known.place == place);
@@ -154,6 +203,20 @@ impl Books {
             }
             _ => Ok(()),
         }
+    }
+
+    /// No more moves than are allowed, in one window and a second that begins in it.
+    fn count_move(&mut self, now: u64, key: Key) -> Held {
+        let Some(shape) = self.bridge(key.0).and_then(|book| book.duplicates).filter(|shape| shape.action > 0) else {
+            return Ok(());
+        };
+        let frozen = self.frozen.contains(&key) && self.sure;
+        Promise::DuplicatesStay.that(!frozen, || format!("{} moved, which is a duplicate", key.1))?;
+        let moves = self.moves.entry(key).or_default();
+        moves.push(now);
+        moves.retain(|at| now - at < u64::from(shape.window) * 1000);
+        let most = 2 * (usize::from(shape.moves) - 1);
+        Promise::DuplicatesStay.that(moves.len() <= most, || format!("{} moved at {moves:?}, {shape:?}", key.1))
     }
 
     fn note_move(&mut self, bridge: BridgeId, mac: MacAddr, from: Place, to: Place) -> Held {

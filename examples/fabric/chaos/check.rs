@@ -20,6 +20,8 @@ pub struct Record {
     pub tenant: Option<usize>,
     /// Where it came in, and the address that VTEP had.
     pub ingress: Option<Ingress>,
+    /// The security group of the port it came in.
+    pub group: u32,
     pub bytes: Vec<u8>,
     pub draft: Option<frame::Draft>,
     /// Where it was sent.
@@ -51,6 +53,8 @@ pub struct Facts<'s> {
     pub tenant: Option<usize>,
     /// Whether it is as it was sent.
     pub intact: bool,
+    /// The group it is from, by the port or the tunnel header; none if nobody is to judge it.
+    pub group: Option<u32>,
 }
 
 /// Everything that leaves because of one packet.
@@ -78,12 +82,20 @@ pub fn leaving(facts: &Facts<'_>, all: &[Leaving]) -> Held {
 }
 
 fn to_port(facts: &Facts<'_>, id: PortId, bytes: &[u8]) -> Held {
-    let Facts { vtep, books, record, from, tenant, intact, .. } = *facts;
+    let Facts { vtep, books, record, from, tenant, intact, group, .. } = *facts;
     let port = books.port(id);
     let what = || format!("VTEP {vtep} gave a frame of tenant {tenant:?}, {from:?}, to {id:?}, {port:?}");
     Promise::TenantsApart.that(port.is_some_and(|port| Some(port.tenant) == tenant), what)?;
     let Some(port) = port else { return Ok(()) };
     Promise::NotBack.that(from != From::Port(id, port.instance), what)?;
+    let policy = tenant.and_then(|tenant| facts.wires.tenants[tenant].policy.as_ref());
+    if let (Some(policy), Some(book)) = (policy, books.bridge(port.bridge)) {
+        // By what the packet says, and by where it came from.
+        let sender = record.ingress.filter(|_| intact).map(|_| record.group);
+        let denied = [group, sender].into_iter().flatten().find(|from| !policy.allows(&book.rules, *from, port.group));
+        Promise::DeniedApart
+            .that(denied.is_none(), || format!("{}, of group {denied:?}: {policy:?}, {:?}", what(), book.rules))?;
+    }
     if !intact {
         return Ok(());
     }
@@ -110,6 +122,9 @@ fn into_tunnel(facts: &Facts<'_>, bytes: &[u8]) -> Held {
     Promise::Intact.that(packet.sums != Sums::Bad && LINK + packet.len == bytes.len(), what)?;
     Promise::TenantsApart.that(wires.tenant_of(&packet) == tenant && tenant.is_some(), what)?;
     Promise::NotBack.that(packet.dst != books.address, what)?;
+    let labelled = tenant.is_some_and(|tenant| wires.tenants[tenant].policy.is_some());
+    let group = facts.group.filter(|_| labelled).unwrap_or(0);
+    Promise::DeniedApart.that(packet.group == group && !packet.applied, || format!("{}, of group {group}", what()))?;
     Promise::Intact.that(packet.src == books.address, || format!("{}, not from {}", what(), books.address))?;
     Promise::Once.that(!record.sent.contains(&packet.dst), || format!("{}, again", what()))?;
     Promise::Obeys.that(packet.len <= usize::from(wires.mtu) || !packet.df, || format!("{}: too big", what()))?;

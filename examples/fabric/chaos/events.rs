@@ -86,6 +86,11 @@ impl World<'_> {
                 self.inject(vtep, bytes);
                 Ok(())
             }
+            What::Rule { vtep, tenant, rule, remove } => {
+                let tenant = usize::from(tenant) % self.wires.tenants.len();
+                self.tally.commands += 1;
+                self.set_rule(self.vtep(vtep), tenant, rule, remove)
+            }
             What::Heal { wait } => self.heal(wait),
             ref command => self.apply_command(command),
         }

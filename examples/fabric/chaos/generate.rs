@@ -1,5 +1,6 @@
 //! The standard scenario: what a seed makes of it.
 
+use super::protection;
 use super::random::Random;
 use super::scenario::{
     Ageing, Body, Event, Flush, HostShape, Member, Scenario, Shape, Source, Spot, TenantShape, To, VtepShape, Weather,
@@ -12,7 +13,10 @@ pub const NOBODY: u32 = 1 << 16;
 /// A few VTEPs, two or three tenants with overlapping MACs and addresses, and a thousand or more mishaps.
 pub fn standard(seed: u64) -> Scenario {
     let mut random = Random::of(seed, 1);
-    let shape = shape(&mut random);
+    let mut shape = shape(&mut random);
+    // From a stream of its own, so that what was there before stays as it was.
+    let mut guards = protection::Draw::new(Random::of(seed, 2));
+    guards.protect(&mut shape);
     let mut draw = Draw { random, hosts: shape.hosts.len(), vteps: shape.vteps.len(), tenants: shape.tenants.len() };
     let count = draw.random.within(900, 2200) as u32;
     let healing = [count / 3, 2 * count / 3, count - 1];
@@ -26,6 +30,7 @@ pub fn standard(seed: u64) -> Scenario {
         };
         events.push(Event { id, at, what });
     }
+    guards.insert_rules(&shape, &mut events);
     Scenario { seed, shape, events }
 }
 
@@ -46,6 +51,9 @@ fn shape(random: &mut Random) -> Shape {
             // Who gets floods by a group knows no single VTEP beforehand.
             admission: if multicast { 0 } else { random.pick(&[0, 0, 1, 2]) },
             vteps: Vec::new(),
+            policy: None,
+            storm: None,
+            duplicates: None,
         }
     };
     let tenants: Vec<TenantShape> = (0..tenants as usize).map(&mut tenant).collect();
@@ -59,6 +67,7 @@ fn shape(random: &mut Random) -> Shape {
                 vtep: random.index(vteps.len()) as u16,
                 tag: if random.chance(2000) { Some(random.within(1, 3) as u16) } else { None },
                 shares: random.chance(2500),
+                group: 0,
             });
         }
     }
@@ -88,6 +97,8 @@ fn vtep(random: &mut Random, roomy: bool, linux: u16) -> VtepShape {
         sweep: random.pick(&[4, 16, 64]),
         packets: random.chance(3000),
         clock: random.pick(&[0, 0, 1_700_000_000_000, 0xffff_ff00, (1 << 24) - 700]),
+        batches: false,
+        labels: false,
     }
 }
 

@@ -42,7 +42,11 @@ impl World<'_> {
         }
         sabotage::after_announcing(self)?;
         (0..self.nodes.len()).try_for_each(|vtep| self.check_learned(vtep, known[vtep]))?;
-        self.hold_conversations(&known)
+        self.hold_conversations(&known)?;
+        for vtep in 0..self.nodes.len() {
+            self.tenants_of(vtep).into_iter().try_for_each(|tenant| self.set_storm(vtep, tenant, true))?;
+        }
+        Ok(())
     }
 
     /// Lets everything happen that has been caused.
@@ -63,6 +67,9 @@ impl World<'_> {
                 self.add_bridge(vtep, tenant, tenant)?;
             }
             self.set_bridge(vtep, tenant, |_| {})?;
+            self.set_rules(vtep, tenant)?;
+            self.set_storm(vtep, tenant, false)?;
+            self.set_duplicates(vtep, tenant)?;
         }
         let configured: Vec<_> = self.nodes[vtep].configured.iter().copied().collect();
         for (tenant, address) in configured {
@@ -154,6 +161,15 @@ impl World<'_> {
             let right = place == home || place.is_none() && !certain;
             Promise::Learned
                 .that(right, || format!("VTEP {vtep} has {mac} of tenant {tenant} at {place:?}; it is at {home:?}"))?;
+            let group = self.hosts[host].group;
+            let learned = entry.filter(|entry| entry.owner() == Owner::Dynamic && !entry.sticky());
+            let keeps = node.engine.table().labels().capacity() != 0;
+            if let (Some(entry), Some(Place::Remote(_)), true) = (learned, place, keeps) {
+                let label = node.engine.label(entry).group().get();
+                Promise::Learned.that(label == group, || {
+                    format!("VTEP {vtep} has {mac} of tenant {tenant} in group {label}; it is in {group}")
+                })?;
+            }
         }
         let node = &mut self.nodes[vtep];
         node.books.check_table(&node.engine)
@@ -178,6 +194,8 @@ impl World<'_> {
             return Ok(false);
         }
         let (at_a, at_b, frame) = (a.vtep, b.vtep, self.next_frame());
+        let policy = self.wires.tenants[a.tenant].policy.as_ref();
+        let denied = policy.is_some_and(|policy| !policy.allows(&policy.rules, a.group, b.group));
         self.watched = Some(frame);
         self.tell(from, to)?;
         self.rest()?;
@@ -186,8 +204,9 @@ impl World<'_> {
         let (delivered, sent) = record.map(|record| (record.delivered, record.sent)).unwrap_or_default();
         let instance = self.nodes[at_b].books.port(port).map_or(0, |port| port.instance);
         let hits = delivered.iter().filter(|other| **other == (at_b, instance)).count();
-        let alone = delivered.len() == 1 && sent.len() <= 1;
-        Promise::Learned.that(hits == 1 && (alone || !certain), || {
+        let expected = usize::from(!denied);
+        let alone = delivered.len() == expected && sent.len() <= 1;
+        Promise::Learned.that(hits == expected && (alone || !certain), || {
             format!("host {from} at VTEP {at_a} to {to} at VTEP {at_b}: sent to {sent:?}, handed to {delivered:?}")
         })?;
         Ok(true)
@@ -230,6 +249,7 @@ impl World<'_> {
                 self.set_bridge(vtep, tenant, |_| {})?;
             }
             let node = &mut self.nodes[vtep];
+            node.catch_up()?;
             node.books.resync(&node.engine);
         }
         self.age()?;
@@ -259,7 +279,10 @@ impl World<'_> {
             let node = &mut self.nodes[vtep];
             node.books.check_table(&node.engine)?;
             self.trace.add(self.nodes[vtep].engine.digest());
-            self.tally.events_lost += self.nodes[vtep].engine.lost_events();
+            let node = &self.nodes[vtep];
+            self.tally.events_lost += node.engine.lost_events();
+            self.tally.duplicates += node.books.duplicates;
+            self.tally.batched += node.twin.as_ref().map_or(0, |twin| twin.batched);
         }
         Ok(())
     }

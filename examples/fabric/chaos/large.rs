@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use super::random::Random;
 use super::scenario::{HostShape, Scenario, Shape, TenantShape, VtepShape, Weather};
+use super::tally::Tally;
 use super::violation::{Held, Promise, Violation};
-use super::world::{Tally, World};
+use super::world::World;
 
 /// VTEPs that share tenants.
 pub const SPAN: usize = 10;
@@ -41,7 +42,7 @@ pub fn scenario(seed: u64, size: usize) -> Scenario {
     }
     let mut hosts = Vec::with_capacity(size * (size + 1));
     for vtep in 0..size {
-        let host = |tenant, number, tag| HostShape { tenant, number, vtep: vtep as u16, tag, shares: true };
+        let host = |tenant, number, tag| HostShape { tenant, number, vtep: vtep as u16, tag, shares: true, group: 0 };
         hosts.push(host(0, vtep as u32 + 1, None));
         for nth in 0..size {
             let tenant = 1 + vtep / SPAN * TENANTS + nth % TENANTS;
@@ -60,6 +61,8 @@ pub fn scenario(seed: u64, size: usize) -> Scenario {
         sweep: 64,
         packets: false,
         clock: 0,
+        batches: false,
+        labels: false,
     };
     let shape = Shape {
         vteps: vec![vtep; size],
@@ -77,7 +80,19 @@ pub fn scenario(seed: u64, size: usize) -> Scenario {
 
 /// Every other tenant in Geneve; floods of one in two of a group's go to a multicast group.
 fn tenant(number: u32, multicast: bool, vteps: Vec<u16>) -> TenantShape {
-    TenantShape { vni: 10_000 + number, geneve: number % 2 == 1, multicast, ageing: 3600, admission: 0, vteps }
+    let geneve = number % 2 == 1;
+    let (policy, storm, duplicates) = (None, None, None);
+    TenantShape {
+        vni: 10_000 + number,
+        geneve,
+        multicast,
+        ageing: 3600,
+        admission: 0,
+        vteps,
+        policy,
+        storm,
+        duplicates,
+    }
 }
 
 /// Plays it; `tell` is told of each phase.

@@ -11,16 +11,22 @@ mod events;
 mod forge;
 mod frame;
 mod generate;
+mod guards;
 mod heal;
 pub mod large;
 mod network;
 mod node;
 mod packet;
+mod policy;
+mod protection;
 mod random;
 mod sabotage;
 mod scenario;
 mod shrink;
+mod storm;
 mod tables;
+mod tally;
+mod twin;
 mod violation;
 mod wires;
 mod world;
@@ -28,13 +34,15 @@ mod world;
 use core::fmt;
 
 pub use generate::standard;
+use node::Node;
 pub use random::Random;
 pub use sabotage::Sabotage;
 pub use scenario::{Micros, Scenario, What};
 pub use shrink::shrink;
 use tables::Tables;
+pub use tally::Tally;
 pub use violation::{Promise, Violation};
-pub use world::{Tally, World};
+pub use world::World;
 
 /// A run that ended well.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +92,10 @@ pub fn run(scenario: &Scenario, options: &Options) -> (Result<Outcome, Failure>,
         Err(violation) => return (Err(Failure { violation, event: None, at: 0 }), Vec::new()),
     };
     world.sabotage = options.sabotage;
+    if options.sabotage.is_some_and(|sabotage| sabotage.promise != Promise::BatchesAgree) {
+        // Engines of whose sabotage they know nothing are no witnesses.
+        world.nodes.iter_mut().for_each(Node::forget_twin);
+    }
     world.captured = options.capture.then(Vec::new);
     let outcome = play(scenario, &mut world);
     (outcome, world.captured.take().unwrap_or_default())
@@ -119,7 +131,10 @@ pub fn table_bytes(scenario: &Scenario) -> usize {
 
 /// Bytes of the first VTEP's tables, by what they are for.
 pub fn table_parts(scenario: &Scenario) -> Vec<(&'static str, usize)> {
-    world::sizes(scenario).first().map(|sizes| sizes.parts().to_vec()).unwrap_or_default()
+    world::sizes(scenario)
+        .first()
+        .map(|sizes| sizes.parts().into_iter().filter(|part| part.1 > 0).collect())
+        .unwrap_or_default()
 }
 
 /// Memory for each life of each VTEP; not yet allocated.
@@ -133,5 +148,7 @@ fn memory(scenario: &Scenario) -> Vec<Vec<Tables>> {
             _ => {}
         }
     }
-    lives.into_iter().map(|lives| (0..lives).map(|_| Tables::default()).collect()).collect()
+    let engines = |vtep: usize| if scenario.shape.vteps[vtep].batches { 2 } else { 1 };
+    let tables = |(vtep, lives)| (0..lives * engines(vtep)).map(|_| Tables::default()).collect();
+    lives.into_iter().enumerate().map(tables).collect()
 }

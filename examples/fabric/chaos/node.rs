@@ -5,7 +5,7 @@ use core::slice;
 use std::collections::BTreeSet;
 
 use vtep::engine::{
-    Command, CommandError, Config, Cursor, Done, Egress, Engine, Input, Profile, RewriteError, Switches, Verdict,
+    Command, CommandError, Config, Cursor, Done, Egress, Engine, Profile, RewriteError, Switches, Verdict,
 };
 use vtep::table::{BridgeConfig, Instant, PortId, UnderlayConfig, UnderlayId, UnderlayLink};
 use vtep::wire::{Depth, MacAddr};
@@ -14,6 +14,7 @@ use super::books::Books;
 use super::packet::LINK;
 use super::scenario::{Micros, Scenario, VtepShape};
 use super::tables::{Sizes, Tables};
+use super::twin::{Twin, Way};
 use super::violation::{Held, Promise, Violation};
 use super::wires::Wires;
 
@@ -37,6 +38,8 @@ pub struct Node<'a> {
     pub configured: BTreeSet<(usize, IpAddr)>,
     /// How far its clock is ahead, milliseconds.
     pub ahead: i64,
+    /// A second engine that takes the packets in batches.
+    pub twin: Option<Twin<'a>>,
     memory: slice::IterMut<'a, Tables>,
     sizes: Sizes,
     seed: u64,
@@ -50,6 +53,8 @@ pub struct Waiting {
     pub frame: u32,
     pub from: From,
     pub intact: bool,
+    /// The group it is from, where it came in, if that is known.
+    pub group: Option<u32>,
 }
 
 /// Where a packet came from, as the simulator knows it.
@@ -79,7 +84,9 @@ impl<'a> Node<'a> {
         let mut memory = memory.iter_mut();
         let place = (number, 0);
         let address = wires.address(place);
-        let engine = engine(&shape, scenario.seed ^ number as u64, &sizes, &mut memory)?;
+        let seed = scenario.seed ^ number as u64;
+        let engine = engine(&shape, seed, &sizes, &mut memory)?;
+        let twin = twin(&shape, seed, &sizes, &mut memory)?;
         let switches = profile(&shape).switches();
         let books = Books::new(address, sizes.bridges, sizes.ports, switches.contains(Switches::DATA_MOVES_CONTROL));
         let mut node = Self {
@@ -93,9 +100,10 @@ impl<'a> Node<'a> {
             held: None,
             configured: BTreeSet::new(),
             ahead: 0,
+            twin,
             memory,
             sizes,
-            seed: scenario.seed ^ number as u64,
+            seed,
         };
         node.set_underlay(0, address, wires)?;
         Ok(node)
@@ -106,6 +114,7 @@ impl<'a> Node<'a> {
         // Another boot, another key.
         self.seed = self.seed.wrapping_add(0x1_0000);
         self.engine = engine(&self.shape, self.seed, &self.sizes, &mut self.memory)?;
+        self.twin = twin(&self.shape, self.seed, &self.sizes, &mut self.memory)?;
         let Books { bridges, ports, tracks, data_moves_control, .. } = &self.books;
         let mut fresh = Books::new(wires.address(place), bridges.len(), ports.len(), *data_moves_control);
         fresh.tracks = *tracks;
@@ -169,22 +178,51 @@ impl<'a> Node<'a> {
     }
 
     pub fn command(&mut self, now: Micros, command: &Command) -> Result<Result<Done, CommandError>, Violation> {
-        let done = self.engine.command(self.clock(now), command);
-        self.books.note(&mut self.engine)?;
+        self.catch_up()?;
+        let clock = self.clock(now);
+        let done = self.engine.command(clock, command);
+        if let Some(twin) = &mut self.twin {
+            let others = twin.engine.command(clock, command);
+            Promise::BatchesAgree.that(others == done, || format!("{command:?}: {others:?}, not {done:?}"))?;
+        }
+        self.books.note_command();
+        self.note()?;
         Ok(done)
     }
 
-    /// One packet in.
-    pub fn step(&mut self, now: Micros, input: &Input<'_>) -> Verdict {
-        self.books.steps += 1;
-        self.engine.step(self.clock(now), input)
+    /// Reads what the engine has to tell.
+    pub fn note(&mut self) -> Held {
+        self.books.note(&mut self.engine, self.twin.as_mut())
     }
 
-    pub fn tunnel_input<'b>(&self, bytes: &'b [u8]) -> Input<'b> {
-        match self.shape.packets {
-            true => Input::from_underlay_ip(UNDERLAY, &bytes[LINK..]),
-            false => Input::from_underlay(UNDERLAY, bytes),
+    /// The second engine takes the packets that it has not seen.
+    pub fn catch_up(&mut self) -> Held {
+        self.twin.as_mut().map_or(Ok(()), |twin| twin.catch_up(&self.engine))
+    }
+
+    /// It has no second engine any more.
+    pub fn forget_twin(&mut self) {
+        self.shape.batches = false;
+        self.twin = None;
+    }
+
+    /// One packet in.
+    pub fn step(&mut self, now: Micros, way: Way, bytes: &[u8]) -> Result<Verdict, Violation> {
+        let clock = self.clock(now);
+        if self.twin.as_ref().is_some_and(|twin| twin.is_due(clock)) {
+            self.catch_up()?;
         }
+        self.books.steps += 1;
+        let verdict = self.engine.step(clock, &way.input(bytes));
+        if let Some(twin) = &mut self.twin {
+            twin.wait(clock, way, bytes, verdict);
+        }
+        Ok(verdict)
+    }
+
+    /// How a packet from the underlay comes in, and what comes of its bytes.
+    pub fn tunnel_way<'b>(&self, bytes: &'b [u8]) -> (Way, &'b [u8]) {
+        if self.shape.packets { (Way::Packet, &bytes[LINK..]) } else { (Way::Frame, bytes) }
     }
 
     /// Carries out a verdict, or goes on with one; at most so many copies.
@@ -213,8 +251,13 @@ impl<'a> Node<'a> {
     }
 
     pub fn tick(&mut self, now: Micros) -> Held {
-        self.engine.tick(self.clock(now));
-        self.books.note(&mut self.engine)
+        self.catch_up()?;
+        let clock = self.clock(now);
+        self.engine.tick(clock);
+        if let Some(twin) = &mut self.twin {
+            twin.engine.tick(clock);
+        }
+        self.note()
     }
 
     /// Ticks, if the engine wants to.
@@ -255,5 +298,20 @@ fn engine<'a>(
 ) -> Result<Engine<'a>, Violation> {
     let tables = memory.next().ok_or_else(|| Promise::Obeys.broken("more restarts than memory was made for"))?;
     let config = Config { sweep: shape.sweep, ..Config::new(profile(shape), [seed, seed.rotate_left(32)]) };
-    Ok(Engine::new(tables.lend(sizes), &config))
+    let (memory, labels) = tables.lend(sizes);
+    Ok(Engine::new(memory, &config).with_labels(labels))
+}
+
+fn twin<'a>(
+    shape: &VtepShape,
+    seed: u64,
+    sizes: &Sizes,
+    memory: &mut slice::IterMut<'a, Tables>,
+) -> Result<Option<Twin<'a>>, Violation> {
+    if !shape.batches {
+        return Ok(None);
+    }
+    // It tells a whole batch at once.
+    let sizes = Sizes { events: 512, ..*sizes };
+    engine(shape, seed, &sizes, memory).map(|engine| Some(Twin::new(engine, seed)))
 }

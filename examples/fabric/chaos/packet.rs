@@ -22,6 +22,10 @@ pub struct Packet {
     pub len: usize,
     /// Where the inner frame begins.
     pub inner: usize,
+    /// The sender's security group; 0 if it says none.
+    pub group: u32,
+    /// Whether it says that policy was applied.
+    pub applied: bool,
 }
 
 /// What the checksums say.
@@ -82,7 +86,24 @@ pub fn read(ip: &[u8]) -> Option<Packet> {
     let options = if geneve { usize::from(tunnel[0] & 0x3f) * 4 } else { 0 };
     let sound = if geneve { tunnel[0] >> 6 == 0 && tunnel.len() >= 8 + options } else { tunnel[0] & 8 != 0 };
     let inner = header + 16 + options;
-    sound.then_some(Packet { src, dst, geneve, vni, sums, df, len: header + len, inner })
+    let group = match geneve {
+        false if tunnel[0] & 0x80 != 0 => u32::from(word(tunnel, 2)?),
+        false => 0,
+        true => group_option(tunnel.get(8..8 + options)?).unwrap_or(0),
+    };
+    let applied = !geneve && tunnel[0] & 0x80 != 0 && tunnel[1] & 8 != 0;
+    sound.then_some(Packet { src, dst, geneve, vni, sums, df, len: header + len, inner, group, applied })
+}
+
+/// The first group option of an area.
+fn group_option(mut options: &[u8]) -> Option<u32> {
+    loop {
+        let len = 4 + usize::from(options.get(3)? & 0x1f) * 4;
+        if options[..3] == [0xff, 0x00, 0x80] && len == 8 {
+            return Some(u32::from(word(options, 4)?) << 16 | u32::from(word(options, 6)?));
+        }
+        options = options.get(len..)?;
+    }
 }
 
 /// The pseudo-header's part of a UDP checksum (RFC 768, RFC 8200 section 8.1).

@@ -1,10 +1,12 @@
 //! Breaking each promise on purpose, to see that it is noticed: a dataplane that cheats behind the simulator's back.
 
-use vtep::engine::{Command, Flush, Place, Remote};
+use vtep::engine::{Command, Event, Flush, Place, Remote};
 use vtep::table::{BridgeId, Owner, UnderlayConfig};
 use vtep::wire::{Checksums, Label};
 
 use super::node::{From, Leaving, UNDERLAY, Waiting};
+use super::storm::Storm;
+use super::twin::Way;
 use super::violation::{Held, Promise};
 use super::world::World;
 
@@ -47,6 +49,21 @@ pub fn before_leaving(world: &mut World<'_>, vtep: usize, waiting: &Waiting, lea
                 port.0 = other as u16;
             }
         }
+        (Promise::DeniedApart, Some(at), _) => {
+            let (Some(tenant), Some(from)) = (tenant, waiting.group) else { return Ok(()) };
+            let Some(policy) = &world.wires.tenants[tenant].policy else { return Ok(()) };
+            let books = &world.nodes[vtep].books;
+            let rules = books.bridge_of(tenant).and_then(|id| books.bridge(id)).map_or(&[][..], |book| &book.rules);
+            let denied = |port: &super::books::PortBook| {
+                port.tenant == tenant && !policy.allows(rules, from, port.group) && !is_from(waiting, port.instance)
+            };
+            let Some(other) = ports.iter().position(|port| port.as_ref().is_some_and(denied)) else { return Ok(()) };
+            if let Leaving::Port(port, _) = &mut leaving[at] {
+                port.0 = other as u16;
+            }
+            leaving.swap(0, at);
+            leaving.truncate(1);
+        }
         (Promise::Once, Some(at), _) => {
             let again = leaving[at].clone();
             leaving.push(again);
@@ -66,6 +83,10 @@ pub fn before_leaving(world: &mut World<'_>, vtep: usize, waiting: &Waiting, lea
     }
     done(world);
     Ok(())
+}
+
+fn is_from(waiting: &Waiting, instance: u32) -> bool {
+    matches!(waiting.from, From::Port(_, same) if same == instance)
 }
 
 /// Behind a step's back.
@@ -90,7 +111,7 @@ pub fn after_step(world: &mut World<'_>, vtep: usize) -> Held {
             }
         }
         Promise::CountersSum => {
-            node.engine.step(ahead, &node.tunnel_input(&[0; 60]));
+            node.engine.step(ahead, &Way::Frame.input(&[0; 60]));
         }
         Promise::EventsTell => {
             if node.engine.poll_event().is_none() {
@@ -105,6 +126,23 @@ pub fn after_step(world: &mut World<'_>, vtep: usize) -> Held {
             world.net.weather.corrupt = 3000;
             // Everywhere, and again after restarts.
             return Ok(());
+        }
+        Promise::StormsEnd => {
+            let storms = node.books.bridges.iter_mut().flatten().filter_map(|book| book.storm.as_mut());
+            storms.for_each(Storm::empty);
+            // Again after the next healing, until somebody floods.
+            return Ok(());
+        }
+        Promise::DuplicatesStay => {
+            let Some(&(bridge, mac)) = node.books.frozen.first() else { return Ok(()) };
+            let Some(known) = node.books.learned.get(&(bridge, mac)) else { return Ok(()) };
+            let (from, to, label) = (known.place, Place::Blackhole, Label::NONE);
+            let moved = Event::Moved { bridge: BridgeId(bridge), mac, from, to, label };
+            node.books.note_event(ahead.as_millis(), true, &moved)?;
+        }
+        Promise::BatchesAgree => {
+            let Some(twin) = &mut node.twin else { return Ok(()) };
+            twin.engine.step(ahead, &Way::Frame.input(&[0; 60]));
         }
         Promise::Obeys => {
             // A flood list of which the books know nothing.

@@ -52,6 +52,12 @@ pub struct VtepShape {
     pub packets: bool,
     /// Its clock at the start, milliseconds.
     pub clock: u64,
+    /// Whether a second engine takes the same packets in batches, and has to do the same.
+    #[serde(default)]
+    pub batches: bool,
+    /// Whether it has memory for the labels of what it learns.
+    #[serde(default)]
+    pub labels: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,6 +72,44 @@ pub struct TenantShape {
     pub admission: u8,
     /// The VTEPs that have this tenant; all, if empty.
     pub vteps: Vec<u16>,
+    #[serde(default)]
+    pub policy: Option<PolicyShape>,
+    /// Storm control: frames a second and at once, of each kind.
+    #[serde(default)]
+    pub storm: Option<(u32, u32)>,
+    #[serde(default)]
+    pub duplicates: Option<DuplicatesShape>,
+}
+
+/// Security groups of a tenant: each host has one, by its port; tunnels carry it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyShape {
+    /// Frames that no rule speaks of are allowed.
+    pub allow: bool,
+    /// What cannot be judged for want of a group counts as of this one; 0: it is denied.
+    pub unlabelled: u32,
+    /// Frames are judged where they enter the tunnels, too.
+    pub ingress: bool,
+    pub rules: Vec<RuleShape>,
+}
+
+/// A rule; 0 is any group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleShape {
+    pub from: u32,
+    pub to: u32,
+    pub allow: bool,
+}
+
+/// MACs that move so often in so many seconds are duplicates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DuplicatesShape {
+    pub moves: u16,
+    pub window: u16,
+    /// 0: it is only told; 1: their entries stay; 2: their frames are dropped, too.
+    pub action: u8,
+    /// Seconds; 0: until a command clears it.
+    pub recover: u16,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,6 +122,9 @@ pub struct HostShape {
     pub tag: Option<u16>,
     /// Whether it sits behind a port with others of its kind, if there is one.
     pub shares: bool,
+    /// Its security group, where its tenant has some.
+    #[serde(default)]
+    pub group: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -241,6 +288,13 @@ pub enum What {
         from: Member,
         number: u32,
         odd: u8,
+    },
+    /// A rule is set at one VTEP, or taken away.
+    Rule {
+        vtep: u16,
+        tenant: u16,
+        rule: RuleShape,
+        remove: bool,
     },
     /// All troubles end; hosts announce themselves; what everybody knows is checked. `wait`: only after what is wrong
     /// has aged.

@@ -18,7 +18,8 @@ pub fn shrink(scenario: &Scenario, promise: Promise, options: &Options) -> Scena
     // What comes after the event at which it fails does not matter.
     let (_, failure) = fails(best.events.clone());
     if let Some(last) = failure.and_then(|failure| failure.event) {
-        best.events.retain(|event| event.id <= last);
+        let end = best.events.iter().position(|event| event.id == last).map_or(best.events.len(), |at| at + 1);
+        best.events.truncate(end);
     }
     let mut part = best.events.len().div_ceil(2);
     while part > 0 && runs < RUNS {

@@ -1,8 +1,8 @@
 //! An engine's memory, as large as a scenario says.
 
-use vtep::engine::{BridgeCounters, Counters, Event, Memory};
+use vtep::engine::{BridgeCounters, Counters, Event, LabelMemory, Memory};
 use vtep::table::fdb::{BridgeRecord, DestinationRecord};
-use vtep::table::{Bridge, Bucket, EndpointSlot, Group, Guard, Member, Port, UnderlaySlot};
+use vtep::table::{Bridge, Bucket, EndpointSlot, Group, Guard, LabelSlot, Member, Port, RuleSlot, UnderlaySlot};
 
 /// How much of everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +13,10 @@ pub struct Sizes {
     pub endpoints: usize,
     pub members: usize,
     pub events: usize,
+    pub labels: usize,
+    pub rules: usize,
+    /// Buckets for MACs that move.
+    pub moves: usize,
 }
 
 impl Sizes {
@@ -22,8 +26,8 @@ impl Sizes {
     }
 
     /// Bytes by what they are for.
-    pub const fn parts(&self) -> [(&'static str, usize); 6] {
-        let Self { buckets, bridges, ports, endpoints, members, events } = *self;
+    pub const fn parts(&self) -> [(&'static str, usize); 8] {
+        let Self { buckets, bridges, ports, endpoints, members, events, labels, rules, moves } = *self;
         let each_bridge = size_of::<Bridge>()
             + size_of::<BridgeRecord>()
             + size_of::<BridgeCounters>()
@@ -40,6 +44,13 @@ impl Sizes {
             ("ports", ports * each_port),
             ("endpoints", endpoints * each_endpoint),
             ("flood lists", members * (size_of::<Member>() + size_of::<Bucket>())),
+            (
+                "labels and rules",
+                (labels + rules) * size_of::<Bucket>()
+                    + labels * size_of::<LabelSlot>()
+                    + rules * size_of::<RuleSlot>(),
+            ),
+            ("MACs that move", moves * size_of::<Bucket>()),
             ("events, underlays and counters", events * size_of::<Option<Event>>() + rest),
         ]
     }
@@ -67,11 +78,15 @@ pub struct Tables {
     counters: Counters,
     guards: Vec<Guard>,
     moves: Vec<Bucket>,
+    labels: Vec<LabelSlot>,
+    label_map: Vec<Bucket>,
+    rules: Vec<RuleSlot>,
+    rule_map: Vec<Bucket>,
 }
 
 impl Tables {
-    pub fn lend(&mut self, sizes: &Sizes) -> Memory<'_> {
-        let Sizes { buckets, bridges, ports, endpoints, members, events } = *sizes;
+    pub fn lend(&mut self, sizes: &Sizes) -> (Memory<'_>, LabelMemory<'_>) {
+        let Sizes { buckets, bridges, ports, endpoints, members, events, labels, rules, moves } = *sizes;
         *self = Self {
             macs: vec![Bucket::EMPTY; buckets],
             bridges: vec![Bridge::EMPTY; bridges],
@@ -91,9 +106,20 @@ impl Tables {
             events: vec![None; events],
             counters: Counters::new(),
             guards: vec![Guard::OFF; bridges],
-            moves: Vec::new(),
+            moves: vec![Bucket::EMPTY; moves],
+            labels: vec![LabelSlot::EMPTY; labels],
+            label_map: vec![Bucket::EMPTY; labels],
+            rules: vec![RuleSlot::new(); rules],
+            rule_map: vec![Bucket::EMPTY; rules],
         };
-        Memory {
+        let labels = LabelMemory {
+            labels: &mut self.labels,
+            label_map: &mut self.label_map,
+            rules: &mut self.rules,
+            rule_map: &mut self.rule_map,
+            ..LabelMemory::default()
+        };
+        let memory = Memory {
             macs: &mut self.macs,
             bridges: &mut self.bridges,
             bridge_records: &mut self.bridge_records,
@@ -113,6 +139,7 @@ impl Tables {
             counters: &mut self.counters,
             guards: &mut self.guards,
             moves: &mut self.moves,
-        }
+        };
+        (memory, labels)
     }
 }

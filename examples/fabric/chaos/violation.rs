@@ -31,10 +31,18 @@ pub enum Promise {
     EventsTell,
     /// Commands and verdicts that must work do, and those that must not are refused.
     Obeys,
+    /// What a policy denies reaches no port, and tunnels carry the sender's group.
+    DeniedApart,
+    /// A bridge floods what its storm control lets through, no less and no more.
+    StormsEnd,
+    /// A MAC that is a duplicate stays where it is, and none moves more often than is allowed.
+    DuplicatesStay,
+    /// A batch does what as many steps do.
+    BatchesAgree,
 }
 
 impl Promise {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 17] = [
         Self::TenantsApart,
         Self::Once,
         Self::NotBack,
@@ -48,6 +56,10 @@ impl Promise {
         Self::DamageDropped,
         Self::EventsTell,
         Self::Obeys,
+        Self::DeniedApart,
+        Self::StormsEnd,
+        Self::DuplicatesStay,
+        Self::BatchesAgree,
     ];
 
     /// Its kebab-case name.
@@ -66,6 +78,10 @@ impl Promise {
             Self::DamageDropped => "damage-dropped",
             Self::EventsTell => "events-tell",
             Self::Obeys => "obeys",
+            Self::DeniedApart => "denied-apart",
+            Self::StormsEnd => "storms-end",
+            Self::DuplicatesStay => "duplicates-stay",
+            Self::BatchesAgree => "batches-agree",
         }
     }
 }

@@ -8,7 +8,7 @@ use vtep::table::{Admission, Ageing, BridgeConfig, Duration};
 use vtep::wire::{Encapsulation, Vni};
 
 use super::packet::Packet;
-use super::scenario::{Member, Shape, TenantShape};
+use super::scenario::{Member, PolicyShape, Shape, TenantShape};
 
 #[derive(Clone, Debug)]
 pub struct Wires {
@@ -18,6 +18,8 @@ pub struct Wires {
     ipv6: bool,
     shared_group: bool,
     by_header: BTreeMap<(bool, u32), usize>,
+    /// The security groups that there are.
+    groups: BTreeMap<(usize, u32), u32>,
 }
 
 /// A row of addresses that are nobody's.
@@ -32,6 +34,12 @@ impl Wires {
             zero_checksum: *zero_checksum,
             ipv6: *ipv6,
             shared_group: *shared_group,
+            groups: shape
+                .hosts
+                .iter()
+                .filter(|host| host.group != 0)
+                .map(|host| ((usize::from(host.tenant), host.number), host.group))
+                .collect(),
             by_header: tenants.iter().zip(0..).map(|(tenant, at)| ((tenant.geneve, tenant.vni), at)).collect(),
         }
     }
@@ -71,7 +79,7 @@ impl Wires {
     }
 
     pub fn bridge_config(&self, profile: Profile, tenant: usize) -> BridgeConfig {
-        let TenantShape { vni, ageing, admission, .. } = self.tenants[tenant];
+        let TenantShape { vni, ageing, admission, ref policy, geneve, .. } = self.tenants[tenant];
         let config = profile.bridge(self.encapsulation(tenant), Vni::truncating(vni));
         BridgeConfig {
             ageing: match ageing {
@@ -83,8 +91,16 @@ impl Wires {
                 1 => Admission::Configured,
                 _ => Admission::FloodList,
             },
+            gbp: policy.is_some() && !geneve,
+            options: policy.is_some() && geneve,
+            policy: policy.as_ref().map(PolicyShape::enforcement),
             ..config
         }
+    }
+
+    /// The group of the host with that number in a tenant.
+    pub fn group_of(&self, tenant: usize, number: u32) -> u32 {
+        self.groups.get(&(tenant, number)).copied().unwrap_or(0)
     }
 
     /// The address of a member of a flood list that is no other VTEP.

@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet};
 
-use vtep::engine::{Cursor, Input, RewriteError, Verdict, VerdictKind};
+use vtep::engine::{Cursor, DropReason, RewriteError, Verdict, VerdictKind};
 use vtep::table::PortId;
 use vtep::wire::MacAddr;
 
@@ -16,6 +16,8 @@ use super::random::Trace;
 use super::sabotage::{self, Sabotage};
 use super::scenario::{Body, Micros, Scenario, VtepShape};
 use super::tables::{Sizes, Tables};
+use super::tally::Tally;
+use super::twin::Way;
 use super::violation::{Held, Promise, Violation};
 use super::wires::Wires;
 
@@ -69,77 +71,7 @@ pub struct Host {
     pub port: Option<PortId>,
     pub tag: Option<u16>,
     pub shares: bool,
-}
-
-/// How much of what there was.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    pub frames: u64,
-    pub steps: u64,
-    pub underlay: u64,
-    pub arrivals: u64,
-    pub damaged: u64,
-    pub delivered: u64,
-    pub flooded: u64,
-    pub dropped: u64,
-    pub commands: u64,
-    pub healings: u64,
-    pub stale: u64,
-    pub events_lost: u64,
-}
-
-impl Tally {
-    /// Names and numbers.
-    pub const fn rows(&self) -> [(&'static str, u64); 12] {
-        [
-            ("frames sent by hosts", self.frames),
-            ("steps of engines", self.steps),
-            ("of them flooded", self.flooded),
-            ("of them dropped", self.dropped),
-            ("packets sent into the underlay", self.underlay),
-            ("packets arrived", self.arrivals),
-            ("of them damaged", self.damaged),
-            ("frames handed to ports", self.delivered),
-            ("commands", self.commands),
-            ("healings checked", self.healings),
-            ("verdicts gone stale", self.stale),
-            ("events lost in full queues", self.events_lost),
-        ]
-    }
-
-    /// What has come since.
-    pub fn since(&self, before: &Self) -> Self {
-        Self {
-            frames: self.frames - before.frames,
-            steps: self.steps - before.steps,
-            underlay: self.underlay - before.underlay,
-            arrivals: self.arrivals - before.arrivals,
-            damaged: self.damaged - before.damaged,
-            delivered: self.delivered - before.delivered,
-            flooded: self.flooded - before.flooded,
-            dropped: self.dropped - before.dropped,
-            commands: self.commands - before.commands,
-            healings: self.healings - before.healings,
-            stale: self.stale - before.stale,
-            events_lost: self.events_lost - before.events_lost,
-        }
-    }
-
-    pub fn add(&mut self, other: &Self) {
-        let Self { frames, steps, underlay, arrivals, damaged, delivered, flooded, dropped, .. } = other;
-        self.frames += frames;
-        self.steps += steps;
-        self.underlay += underlay;
-        self.arrivals += arrivals;
-        self.damaged += damaged;
-        self.delivered += delivered;
-        self.flooded += flooded;
-        self.dropped += dropped;
-        self.commands += other.commands;
-        self.healings += other.healings;
-        self.stale += other.stale;
-        self.events_lost += other.events_lost;
-    }
+    pub group: u32,
 }
 
 impl<'a> World<'a> {
@@ -159,6 +91,7 @@ impl<'a> World<'a> {
             port: None,
             tag: host.tag,
             shares: host.shares,
+            group: host.group,
         });
         let hosts: Vec<Host> = hosts.collect();
         let mut residents = vec![BTreeSet::new(); nodes.len()];
@@ -217,7 +150,7 @@ impl<'a> World<'a> {
         let Host { vtep, port: Some(port), tag, tenant, .. } = self.hosts[host] else { return Ok(()) };
         let node = &mut self.nodes[vtep];
         let Some(book) = node.books.port(port).filter(|_| node.running) else { return Ok(()) };
-        let (instance, bridge) = (book.instance, book.bridge);
+        let (instance, bridge, group) = (book.instance, book.bridge, book.group);
         self.frame += 1;
         draft.id = self.frame;
         draft.port_tag = tag;
@@ -226,6 +159,7 @@ impl<'a> World<'a> {
         let record = Record {
             tenant: Some(tenant),
             ingress: Some(ingress),
+            group,
             bytes: bytes.clone(),
             draft: Some(draft),
             sent: Vec::new(),
@@ -235,7 +169,7 @@ impl<'a> World<'a> {
         };
         self.frames.insert(self.frame, record);
         self.tally.frames += 1;
-        let verdict = node.step(self.now, &Input::from_port(port, &bytes));
+        let verdict = node.step(self.now, Way::Port(port), &bytes)?;
         let waiting = Waiting {
             verdict,
             cursor: Cursor::new(),
@@ -243,6 +177,7 @@ impl<'a> World<'a> {
             frame: self.frame,
             from: From::Port(port, instance),
             intact: true,
+            group: Some(group),
         };
         self.stepped(vtep, Some(bridge), waiting)
     }
@@ -263,8 +198,8 @@ impl<'a> World<'a> {
         }
         let sound = seen.is_some_and(|packet| packet.sums != Sums::Bad);
         let before = (!sound).then(|| table_state(node, self.now));
-        let input = node.tunnel_input(&bytes);
-        let verdict = node.step(self.now, &input);
+        let (way, input) = node.tunnel_way(&bytes);
+        let verdict = node.step(self.now, way, input)?;
         check::arrival(seen.as_ref(), &verdict)?;
         if let Some(before) = before {
             let after = table_state(node, self.now);
@@ -274,7 +209,9 @@ impl<'a> World<'a> {
         let bytes = if node.shape.packets { bytes[LINK..].to_vec() } else { bytes };
         let tenant = seen.and_then(|packet| self.wires.tenant_of(&packet));
         let bridge = tenant.and_then(|tenant| node.books.bridge_of(tenant));
-        let waiting = Waiting { verdict, cursor: Cursor::new(), input: bytes, frame, from: From::Tunnel, intact };
+        let group = seen.filter(|packet| !packet.applied).map(|packet| packet.group);
+        let from = From::Tunnel;
+        let waiting = Waiting { verdict, cursor: Cursor::new(), input: bytes, frame, from, intact, group };
         self.stepped(to, bridge, waiting)
     }
 
@@ -285,6 +222,13 @@ impl<'a> World<'a> {
         self.tally.steps += 1;
         self.tally.flooded += u64::from(verdict.kind() == VerdictKind::Flood);
         self.tally.dropped += u64::from(verdict.kind() == VerdictKind::Drop);
+        match verdict {
+            Verdict::Drop(
+                DropReason::PolicyDenied | DropReason::SourceGroupMissing | DropReason::DestinationGroupMissing,
+            ) => self.tally.denied += 1,
+            Verdict::Drop(DropReason::StormControl) => self.tally.held_back += 1,
+            _ => {}
+        }
         sabotage::after_step(self, vtep)?;
         let node = &mut self.nodes[vtep];
         let bridge = bridge.filter(|_| check::has_bridge(&verdict));
@@ -294,7 +238,13 @@ impl<'a> World<'a> {
         if let Some(book) = bridge.and_then(|bridge| node.books.bridges[usize::from(bridge)].as_mut()) {
             book.packets += 1;
         }
-        node.books.note(&mut node.engine)?;
+        if let Some(book) = bridge.and_then(|bridge| node.books.bridges[usize::from(bridge)].as_mut()) {
+            let dst = destination(&waiting, node.shape.packets);
+            if let (Some(storm), Some(dst)) = (&mut book.storm, dst) {
+                storm.note(node.engine.now().as_millis(), dst, &verdict)?;
+            }
+        }
+        node.note()?;
         node.books.check_counters(&node.engine, bridge)?;
         node.books.check_pins(&node.engine)?;
         let tenant = bridge.and_then(|bridge| node.books.bridge(bridge)).map(|book| book.tenant);
@@ -353,6 +303,7 @@ impl<'a> World<'a> {
             from: waiting.from,
             tenant,
             intact: waiting.intact,
+            group: waiting.group,
         };
         check::leaving(&facts, &leaving)?;
         for leaving in leaving {
@@ -437,6 +388,7 @@ impl<'a> World<'a> {
         let record = Record {
             tenant: None,
             ingress: None,
+            group: 0,
             bytes: bytes.clone(),
             draft: None,
             sent: Vec::new(),
@@ -467,6 +419,18 @@ impl<'a> World<'a> {
     pub fn next_frame(&self) -> u32 {
         self.frame + 1
     }
+}
+
+/// The destination of the frame in a packet.
+fn destination(waiting: &Waiting, packets: bool) -> Option<MacAddr> {
+    let start = match waiting.from {
+        From::Port(..) => 0,
+        From::Tunnel => {
+            let link = if packets { 0 } else { LINK };
+            link + packet::read(waiting.input.get(link..)?)?.inner
+        }
+    };
+    waiting.input.get(start..)?.first_chunk().copied().map(MacAddr)
 }
 
 /// What a damaged packet must leave as it is.
@@ -503,10 +467,26 @@ pub fn sizes(scenario: &Scenario) -> Vec<Sizes> {
     }
     let few = shape.hosts.len() <= 64;
     let size = |vtep: usize| {
-        let VtepShape { buckets, endpoints, events, .. } = shape.vteps[vtep];
+        let VtepShape { buckets, endpoints, events, labels, .. } = shape.vteps[vtep];
+        let policy = shape.tenants.iter().any(|tenant| tenant.policy.is_some());
+        // One for each entry, and some of which no entry is left.
+        let labels = if policy && labels { 4 * buckets + 64 } else { 0 };
+        // All pairs of three groups and of any.
+        let rules = if policy { 16 * bridges[vtep] } else { 0 };
+        let moves = if shape.tenants.iter().any(|tenant| tenant.duplicates.is_some()) { 16 } else { 0 };
         // Room for all hosts that might come, where there are few.
         let ports = if few { shape.hosts.len() + 2 } else { hosts[vtep] + hosts[vtep] / 8 + 8 };
-        Sizes { buckets, bridges: bridges[vtep], ports, endpoints, members: members[vtep], events }
+        Sizes {
+            buckets,
+            bridges: bridges[vtep],
+            ports,
+            endpoints,
+            members: members[vtep],
+            events,
+            labels,
+            rules,
+            moves,
+        }
     };
     (0..count).map(size).collect()
 }
