@@ -74,7 +74,9 @@ impl Bucket {
         let mut values = [0; SLOTS];
         let slots = self.low.iter().zip(&self.high).zip(&self.values);
         let pairs = slots.zip(other.low.iter().zip(&other.high).zip(&other.values));
-        values.iter_mut().zip(pairs).for_each(|(value, pair)| *value = masked(pair));
+        for (value, pair) in values.iter_mut().zip(pairs) {
+            *value = masked(pair);
+        }
         let [a, b, c, d] = values;
         a | b | c | d
     }
