@@ -605,3 +605,24 @@ fn a_frame_that_moves_an_entry_does_not_change_the_group_a_control_plane_gave() 
         }
     }
 }
+
+/// A sender that only a control plane's entry had named was still listened to after that entry had moved away: what
+/// was known of late senders was not asked again.
+#[test]
+fn who_is_named_by_an_entry_is_listened_to_as_long_as_it_is() {
+    for profile in world::PROFILES {
+        let mut vtep = Vtep::with(profile, Encapsulation::Vxlan, |s| s.bridge.admission = Admission::Configured);
+        let place = Place::Remote(Remote::at(REMOTE));
+        let (mac, owner, label) = (MacAddr(B), Owner::Evpn, Label::NONE);
+        vtep.command(Command::FdbAdd { bridge: BridgeId(0), mac, place, owner, sticky: false, label });
+        vtep.on_port(0, &Frame::new(B, A).bytes());
+        let packet = in_vni(VNI, REMOTE, &Frame::new(A, R));
+        for _ in 0..3 {
+            assert!(matches!(vtep.on_underlay(&packet), Verdict::Deliver(_)), "{profile:?}");
+        }
+        // The station comes here, and takes its MAC along.
+        vtep.on_port(0, &Frame::new(world::BROADCAST, B).bytes());
+        assert_eq!(vtep.engine.lookup(BridgeId(0), mac).unwrap().owner(), Owner::Dynamic);
+        assert_eq!(vtep.on_underlay(&packet), Verdict::Drop(DropReason::UnknownEndpoint), "{profile:?}");
+    }
+}

@@ -147,6 +147,8 @@ impl Engine<'_> {
                 self.events.push(Event::Learned { bridge, mac, place, label });
             }
             Learned::Moved { from } => {
+                // An entry of a control plane may have named the endpoint that it has left.
+                self.endpoints.outdate();
                 if let Some(from) = self.place(from) {
                     // One that a control plane has given stays.
                     let label = self.lookup(bridge, mac).map_or(label, |entry| self.label(entry));

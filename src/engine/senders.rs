@@ -33,7 +33,8 @@ pub(super) struct Senders {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Key {
     addresses: [u64; 4],
-    /// From the top: 1 bit set, UDP checksum 2, IPv6 1, tunnel header 4, VNI 24, UDP port 16, underlay 8.
+    /// From the top: 1 bit set, UDP checksum 2, not all IPv4 1, source and destination IPv4 1 each (where a socket says
+    /// that one of them is), tunnel header 2, VNI 24, UDP port 16, underlay 8.
     rest: u64,
 }
 
@@ -60,18 +61,18 @@ pub(super) struct Tracks {
 impl Key {
     #[inline(always)]
     fn new(tracks: &Tracks) -> Self {
-        let (v6, addresses) = match (tracks.src, tracks.dst) {
+        let (families, addresses) = match (tracks.src, tracks.dst) {
             (IpAddr::V4(src), IpAddr::V4(dst)) => {
                 (0, [u64::from(src.to_bits()) << 32 | u64::from(dst.to_bits()), 0, 0, 0])
             }
             (src, dst) => {
                 let ([a, b], [c, d]) = (halves(src), halves(dst));
-                (1, [a, b, c, d])
+                (4 | u64::from(src.is_ipv4()) << 1 | u64::from(dst.is_ipv4()), [a, b, c, d])
             }
         };
         let rest = 1 << 63
             | (tracks.checksum as u64) << 61
-            | v6 << 60
+            | families << 58
             | (tracks.encapsulation as u64) << 56
             | u64::from(tracks.vni.get()) << 32
             | u64::from(tracks.dst_port) << 16
