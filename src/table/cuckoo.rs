@@ -71,14 +71,15 @@ impl Bucket {
         let mask = |l, h| u64::from((l == low) & (h == high)).wrapping_neg();
         // What is masked is read anyway: otherwise reading it would be a branch.
         let masked = |(((&l, &h), &value), ((&m, &i), &other)): Pair<'_>| mask(l, h) & value | mask(m, i) & other;
-        let mut values = [0; SLOTS];
         let slots = self.low.iter().zip(&self.high).zip(&self.values);
         let pairs = slots.zip(other.low.iter().zip(&other.high).zip(&other.values));
-        for (value, pair) in values.iter_mut().zip(pairs) {
-            *value = masked(pair);
+        // At most one lane has it. A sum, since of eight values joined by the same operator the compiler makes one vector
+        // of eight lanes, to cut it up again.
+        let mut value = 0u64;
+        for pair in pairs {
+            value = value.wrapping_add(masked(pair));
         }
-        let [a, b, c, d] = values;
-        a | b | c | d
+        value
     }
 
     fn free_lane(&self) -> Option<u8> {
