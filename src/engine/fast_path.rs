@@ -9,7 +9,8 @@ use core::net::IpAddr;
 
 use super::senders::{Sender, Tracks};
 use super::{
-    Deliver, Encapsulate, EndpointHandle, Engine, Form, Ingress, Input, OuterFields, Switches, Verdict, VerdictKind,
+    Deliver, Encapsulate, EndpointHandle, Engine, Form, Ingress, Input, OuterFields, PortHandle, Switches, Verdict,
+    VerdictKind,
 };
 use crate::table::fdb::Probe;
 use crate::table::{
@@ -18,7 +19,7 @@ use crate::table::{
 use crate::wire::edit::Edit;
 use crate::wire::outer::common::Common;
 use crate::wire::{
-    Ecn, EtherType, FrameKind, Inner, IpKind, Label, Outer, Span, Tunnel, TunnelFlags, ecn, flow_hash, outer,
+    Ecn, EtherType, FrameKind, Inner, IpKind, Label, Outer, Span, Tunnel, TunnelFlags, Vni, ecn, flow_hash, outer,
 };
 
 /// A packet of the fast path that has been read, before the FDB was asked: what is needed of it afterwards. 64 bytes.
@@ -65,6 +66,17 @@ enum From {
     Elsewhere,
 }
 
+/// What the fast path says of a packet: little enough for registers. A verdict is put together where it is wanted, since
+/// copied right after that, it would be waited for.
+pub(super) enum Fast {
+    Encapsulate(EndpointHandle, Vni),
+    Deliver(PortHandle),
+    /// Ask [`Engine::decide_labelled`].
+    Labelled,
+    /// It is for the whole step.
+    None,
+}
+
 impl Ready {
     /// A packet for the whole step.
     pub(super) const NOT: Self = Self {
@@ -101,20 +113,29 @@ impl Engine<'_> {
         self.fdb.touch(ready.src) ^ self.fdb.touch(ready.dst)
     }
 
-    /// Decides about a packet and learns from it, or returns false and has changed nothing.
+    /// Decides about a packet and learns from it, or has changed nothing.
     ///
     /// `version` is that of the endpoints when the packet was read.
     #[inline(always)]
-    pub(super) fn step_fast(&mut self, now: Instant, ready: &Ready, version: u64, verdict: &mut Verdict) -> bool {
-        let done = match ready.from {
-            From::Port(port) => self.encapsulate(now, ready, port, verdict),
+    pub(super) fn decide_fast(&mut self, now: Instant, ready: &Ready, version: u64) -> Fast {
+        let fast = match ready.from {
+            From::Port(port) => self.known_endpoint(now, ready, port),
             // Learning from the packets before may have given the endpoint's place to another one.
-            From::Endpoint(id) if version == self.endpoints.version() => self.deliver(now, ready, id, verdict),
+            From::Endpoint(id) if version == self.endpoints.version() => self.known_port(now, ready, id),
+            From::LabelledPort(_) => return Fast::Labelled,
+            From::LabelledEndpoint(_) if version == self.endpoints.version() => return Fast::Labelled,
+            From::Endpoint(_) | From::LabelledEndpoint(_) | From::Elsewhere => return Fast::None,
+        };
+        fast.unwrap_or(Fast::None)
+    }
+
+    /// [`Engine::decide_fast`] in a bridge that knows labels; false where it has changed nothing.
+    #[inline(never)]
+    pub(super) fn decide_labelled(&mut self, now: Instant, ready: &Ready, verdict: &mut Verdict) -> bool {
+        let done = match ready.from {
             From::LabelledPort(port) => self.encapsulate_labelled(now, ready, port, verdict),
-            From::LabelledEndpoint(id) if version == self.endpoints.version() => {
-                self.deliver_labelled(now, ready, id, verdict)
-            }
-            From::Endpoint(_) | From::LabelledEndpoint(_) | From::Elsewhere => None,
+            From::LabelledEndpoint(id) => self.deliver_labelled(now, ready, id, verdict),
+            _ => None,
         };
         done.is_some()
     }
@@ -216,13 +237,13 @@ impl Engine<'_> {
 
     /// A frame from a port to an endpoint.
     #[inline(never)]
-    fn encapsulate(&mut self, now: Instant, ready: &Ready, from: PortId, verdict: &mut Verdict) -> Option<()> {
+    fn known_endpoint(&mut self, now: Instant, ready: &Ready, from: PortId) -> Option<Fast> {
         let Destination::Endpoint(id) = self.fdb.lookup_probe(now, ready.dst)?.destination() else { return None };
         let endpoint = self.endpoints.get(id)?;
         if ready.frame.len > endpoint.max_frame {
             return None;
         }
-        let generation = endpoint.generation;
+        let handle = EndpointHandle { id, generation: endpoint.generation };
         let vni = match endpoint.address.vni {
             Some(vni) => vni,
             None => self.network(ready.bridge)?.config.vni,
@@ -230,14 +251,33 @@ impl Engine<'_> {
         if !self.fdb.refresh(now, ready.src, Destination::Port(from), Meta::NONE) {
             return None;
         }
-        *verdict = Verdict::Encapsulate(Encapsulate {
-            endpoint: EndpointHandle { id, generation },
+        self.count_fast(VerdictKind::Encapsulate, ready, true);
+        Some(Fast::Encapsulate(handle, vni))
+    }
+
+    /// A frame from an endpoint to a port.
+    #[inline(never)]
+    fn known_port(&mut self, now: Instant, ready: &Ready, from: EndpointId) -> Option<Fast> {
+        let Destination::Port(id) = self.fdb.lookup_probe(now, ready.dst)?.destination() else { return None };
+        let (config, port) = self.port_handle(id)?;
+        if config.vlan.is_some() || !self.fdb.refresh(now, ready.src, Destination::Endpoint(from), Meta::NONE) {
+            return None;
+        }
+        self.count_fast(VerdictKind::Deliver, ready, false);
+        Some(Fast::Deliver(port))
+    }
+
+    /// The verdict of an encapsulation whose count has been taken.
+    #[inline(always)]
+    pub(super) fn encapsulated(&self, ready: &Ready, endpoint: EndpointHandle, vni: Vni) -> Verdict {
+        Verdict::Encapsulate(Encapsulate {
+            endpoint,
             vni,
             frame: ready.frame,
             edit: Edit::NONE,
             outer: OuterFields {
                 src_port: self.source_ports.map(ready.flow),
-                ident: self.ident,
+                ident: self.ident.wrapping_sub(1),
                 tos: ready.tos,
                 ttl: ready.ttl,
                 df: ready.df,
@@ -248,22 +288,13 @@ impl Engine<'_> {
                 protocol: EtherType::ETHERNET,
             },
             shared: false,
-        });
-        self.count_fast(VerdictKind::Encapsulate, ready, true);
-        Some(())
+        })
     }
 
-    /// A frame from an endpoint to a port.
-    #[inline(never)]
-    fn deliver(&mut self, now: Instant, ready: &Ready, from: EndpointId, verdict: &mut Verdict) -> Option<()> {
-        let Destination::Port(id) = self.fdb.lookup_probe(now, ready.dst)?.destination() else { return None };
-        let (config, port) = self.port_handle(id)?;
-        if config.vlan.is_some() || !self.fdb.refresh(now, ready.src, Destination::Endpoint(from), Meta::NONE) {
-            return None;
-        }
-        *verdict = Verdict::Deliver(Deliver { port, frame: ready.frame, edit: Edit::NONE, shared: false });
-        self.count_fast(VerdictKind::Deliver, ready, false);
-        Some(())
+    /// The verdict of a delivery.
+    #[inline(always)]
+    pub(super) const fn delivered(ready: &Ready, port: PortHandle) -> Verdict {
+        Verdict::Deliver(Deliver { port, frame: ready.frame, edit: Edit::NONE, shared: false })
     }
 
     #[inline(always)]

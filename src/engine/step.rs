@@ -1,7 +1,7 @@
 //! The step: one packet in, one verdict out.
 
 use super::decision::{Decision, set};
-use super::fast_path::Ready;
+use super::fast_path::{Fast, Ready};
 use super::packet::{End, Origin, Packet};
 use super::{DropReason, Engine, Event, Input, Punt, Switches, Verdict, VerdictKind};
 use crate::table::Instant;
@@ -18,20 +18,20 @@ impl Engine<'_> {
     ///
     /// Cost: bounded. At most four FDB cache lines, two of the VNI map, two of the endpoint map; learning a new MAC into
     /// a crowded table visits up to [`MAX_VISITS`](crate::table::cuckoo::MAX_VISITS) more.
-    #[inline]
-    pub fn step(&mut self, now: Instant, input: &Input<'_>) -> Verdict {
-        let mut verdict = Verdict::NOTHING;
-        self.step_into(now, input, &mut verdict);
-        verdict
-    }
-
-    /// The step itself: writes the verdict where the caller wants it.
     #[inline(never)]
-    fn step_into(&mut self, now: Instant, input: &Input<'_>, verdict: &mut Verdict) {
+    pub fn step(&mut self, now: Instant, input: &Input<'_>) -> Verdict {
         let now = self.advance(now);
         let mut ready = Ready::NOT;
         self.make_ready(input, &mut ready);
-        self.finish(now, &ready, self.endpoints.version(), input, verdict);
+        match self.decide_fast(now, &ready, self.endpoints.version()) {
+            Fast::Encapsulate(endpoint, vni) => self.encapsulated(&ready, endpoint, vni),
+            Fast::Deliver(port) => Self::delivered(&ready, port),
+            fast => {
+                let mut verdict = Verdict::NOTHING;
+                self.decide_slowly(now, &fast, &ready, input, &mut verdict);
+                verdict
+            }
+        }
     }
 
     /// Decides about packets one after another, as [`Engine::step`] would at one `now`: what one of them teaches the tables
@@ -55,16 +55,20 @@ impl Engine<'_> {
             core::hint::black_box(batch.iter().fold(0, |sum, ready| sum ^ self.touch(ready)));
             let version = self.endpoints.version();
             for ((input, ready), verdict) in inputs.iter().zip(&batch).zip(verdicts) {
-                self.finish(now, ready, version, input, verdict);
+                match self.decide_fast(now, ready, version) {
+                    Fast::Encapsulate(endpoint, vni) => *verdict = self.encapsulated(ready, endpoint, vni),
+                    Fast::Deliver(port) => *verdict = Self::delivered(ready, port),
+                    fast => self.decide_slowly(now, &fast, ready, input, verdict),
+                }
             }
         }
         count
     }
 
-    /// Decides about a packet on the fast path, if that is where it belongs, or else on the long one.
-    #[inline(always)]
-    fn finish(&mut self, now: Instant, ready: &Ready, version: u64, input: &Input<'_>, verdict: &mut Verdict) {
-        if !self.step_fast(now, ready, version, verdict) {
+    /// Decides where the plain fast path has not.
+    #[inline(never)]
+    fn decide_slowly(&mut self, now: Instant, fast: &Fast, ready: &Ready, input: &Input<'_>, verdict: &mut Verdict) {
+        if !(matches!(fast, Fast::Labelled) && self.decide_labelled(now, ready, verdict)) {
             self.step_whole(now, input, verdict);
         }
     }

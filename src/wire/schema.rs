@@ -82,35 +82,39 @@ impl Schema {
     /// # Errors
     ///
     /// As [`Rules::validate`]; [`Reason::GroupOutOfRange`] and [`Reason::ClassOutOfRange`] for numbers that are none.
+    #[inline(always)]
     pub fn read(&self, known: &[Definition], area: &[u8], header_critical: bool) -> Result<Found, WireError> {
         let plain = if known.is_empty() && !self.check_critical_bit { self.read_plain(area) } else { None };
-        plain.map_or_else(|| self.read_any(known, area, header_critical), Ok)
+        match plain {
+            Some(found) => Ok(found),
+            None => self.read_any(known, area, header_critical),
+        }
     }
 
     /// What nearly every area is: sound, each of our options there at most once, and no other one critical. `None` for
     /// others, and for what is wrong with them.
-    #[inline]
+    #[inline(always)]
     fn read_plain(&self, area: &[u8]) -> Option<Found> {
-        let mut rest = area;
-        let mut left = self.max_options;
-        let (mut group, mut class) = (None, None);
         if area.len() > usize::from(self.max_len) {
             return None;
         }
+        let (group_id, class_id) = (number(self.group), number(self.class));
+        let (mut group, mut class) = (None, None);
+        let (mut rest, mut left) = (area, self.max_options);
         while let Some(([a, b, kind, len], after)) = rest.split_first_chunk::<4>() {
             left = left.checked_sub(1)?;
-            let (data, after) = after.split_at_checked(usize::from(len & 0x1f).wrapping_mul(4))?;
-            let id = Some(OptionId::new(u16::from_be_bytes([*a, *b]), *kind));
-            if id == self.group && group.is_none() {
+            let (data, after) = after.split_at_checked(usize::from(len & 0x1f) << 2)?;
+            rest = after;
+            let id = u32::from_be_bytes([0, *a, *b, *kind]);
+            if id == group_id && group.is_none() {
                 let [a, b, c, d] = *<&[u8; 4]>::try_from(data).ok()?;
                 group = Some(SecurityGroup::new(u32::from_be_bytes([a, b, c, d]))?);
-            } else if id == self.class && class.is_none() {
+            } else if id == class_id && class.is_none() {
                 let [value, ..] = *<&[u8; 4]>::try_from(data).ok()?;
                 class = Some(TrafficClass::new(value)?);
-            } else if kind & 0x80 != 0 || id == self.group || id == self.class {
+            } else if kind & 0x80 != 0 || id == group_id || id == class_id {
                 return None;
             }
-            rest = after;
         }
         rest.is_empty().then_some(Found { group: group.unwrap_or(SecurityGroup::NONE), class })
     }
@@ -178,6 +182,12 @@ impl Schema {
             _ => 8,
         }
     }
+}
+
+/// An option's class and type in 24 bits, or one that no option has.
+#[inline]
+fn number(id: Option<OptionId>) -> u32 {
+    id.map_or(u32::MAX, |id| u32::from(id.class) << 8 | u32::from(id.kind))
 }
 
 #[inline]
