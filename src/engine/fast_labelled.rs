@@ -3,7 +3,7 @@
 
 use super::fast_path::Ready;
 use super::{Deliver, Encapsulate, EndpointHandle, Engine, OuterFields, Verdict, VerdictKind};
-use crate::table::{BridgeConfig, Destination, EndpointId, Entry, Instant, Meta, Owner, PortId, RuleId};
+use crate::table::{BridgeConfig, Destination, EndpointId, Entry, Instant, Owner, PortId, RuleId};
 use crate::wire::edit::Edit;
 use crate::wire::{Encapsulation, EtherType, Label, SecurityGroup, TunnelFlags};
 
@@ -52,10 +52,8 @@ impl Engine<'_> {
         }
         let handle = EndpointHandle { id, generation: endpoint.generation };
         let vni = endpoint.address.vni.unwrap_or(network.config.vni);
-        // The source's entry keeps its label, whose number is what it would be learned with.
-        if known.is_none() != (source.meta() == Meta::NONE)
-            || !self.fdb.refresh(now, ready.src, Destination::Port(from), source.meta())
-        {
+        // The source's entry keeps its label.
+        if !self.fdb.refresh_labelled(now, ready.src, Destination::Port(from), known) {
             return None;
         }
         *verdict = Verdict::Encapsulate(Encapsulate {
@@ -90,8 +88,7 @@ impl Engine<'_> {
         let (_, rule) = self.allows(ready, network.config, false, ready.label.group(), entry)?;
         // An engine that has no room for labels at all learns without them.
         let learned = if self.fdb.labels().capacity() == 0 { Label::NONE } else { ready.label };
-        let meta = self.fdb.intern(learned).ok()?;
-        if !self.fdb.refresh(now, ready.src, Destination::Endpoint(from), meta) {
+        if !self.fdb.refresh_labelled(now, ready.src, Destination::Endpoint(from), learned) {
             return None;
         }
         *verdict = Verdict::Deliver(Deliver { port, frame: ready.frame, edit: Edit::NONE, shared: false });

@@ -5,7 +5,7 @@ use super::record::Books;
 use super::{Fdb, Probe, State, WhenFull};
 use crate::table::cuckoo::{Fate, Full};
 use crate::table::{BridgeId, Destination, Instant, Meta, Owner};
-use crate::wire::MacAddr;
+use crate::wire::{Label, MacAddr};
 
 /// What learning did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,7 +134,30 @@ impl Fdb<'_> {
     pub fn refresh(&mut self, now: Instant, probe: Probe, destination: Destination, meta: Meta) -> bool {
         self.advance(now);
         let word = Word(self.map.get_or_zero(probe.key, probe.hash));
-        if !word.agrees(Word::dynamic(destination, meta, Epochs::NONE)) {
+        self.refresh_word(probe, word, Word::dynamic(destination, meta, Epochs::NONE))
+    }
+
+    /// [`Fdb::refresh`] of an entry with this label, whose number need not be looked for.
+    #[inline(always)]
+    pub(crate) fn refresh_labelled(
+        &mut self,
+        now: Instant,
+        probe: Probe,
+        destination: Destination,
+        label: Label,
+    ) -> bool {
+        self.advance(now);
+        let word = Word(self.map.get_or_zero(probe.key, probe.hash));
+        let meta = word.meta();
+        if self.books.labels.get(meta) != label || label.is_none() != (meta == Meta::NONE) {
+            return false;
+        }
+        self.refresh_word(probe, word, Word::dynamic(destination, meta, Epochs::NONE))
+    }
+
+    #[inline(always)]
+    fn refresh_word(&mut self, probe: Probe, word: Word, expected: Word) -> bool {
+        if !word.agrees(expected) {
             return false;
         }
         let age = self.clock.age(word, 0);
