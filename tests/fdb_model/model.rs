@@ -385,7 +385,9 @@ impl Pair<'_> {
                 assert_eq!(from, row.add.destination);
                 let owner = if yields == Yield::Move { owner } else { Owner::Dynamic };
                 assert!(owner != Owner::Dynamic || !full(before.1));
-                model.put(bridge, mac, Add { owner, ..dynamic });
+                // What a control plane has said of a MAC stays, but for where it is.
+                let meta = if owner == Owner::Dynamic { dynamic.meta } else { row.add.meta };
+                model.put(bridge, mac, Add { owner, meta, ..dynamic });
             }
             // A bridge above its limit cannot take over one more.
             Learned::Refused(Refusal::BridgeLimit) => assert!(full(before.0)),
