@@ -2,10 +2,10 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use vtep::engine::{Command, Config, Engine, Input, Profile, Remote, Verdict};
+use vtep::engine::{Command, Config, Engine, Input, LabelStorage, Profile, Remote, Verdict};
 use vtep::table::{
-    BridgeConfig, BridgeId, EndpointAddress, EndpointConfig, Instant, PortConfig, PortId, UnderlayConfig, UnderlayId,
-    UnderlayLink, WhenFull,
+    Action, BridgeConfig, BridgeId, EndpointAddress, EndpointConfig, Enforcement, GroupMatch, Instant, PortConfig,
+    PortId, Rule, UnderlayConfig, UnderlayId, UnderlayLink, WhenFull,
 };
 use vtep::wire::checksum::Sum;
 use vtep::wire::{Depth, Encapsulation, MacAddr, SecurityGroup, Vni, udp};
@@ -16,19 +16,22 @@ use super::world::build::{Checksum, Frame, Ip, Packet, geneve, geneve_option, in
 use super::{Random, mix, short};
 
 pub const BURST: usize = 32;
-/// The longest outer header here: Ethernet, IPv6, UDP, Geneve with three options.
+/// More than the longest outer header that is written here: Ethernet, IPv6, UDP, Geneve with one option.
 const HEAD: usize = 128;
 const FRAME: usize = 64;
-const ROOM: usize = 320;
+/// The longest packet here has 16 options.
+const ROOM: usize = 384;
 const FIRST_VNI: u32 = 5_000;
 const UNDERLAY: UnderlayId = UnderlayId(0);
+/// The security group of every station.
+const GROUP: u32 = 7;
 
 /// How an overlay looks.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
     pub encapsulation: Encapsulation,
     pub ipv6: bool,
-    /// Options of packets from the underlay, 8 bytes each.
+    /// Options of packets from the underlay, 8 bytes each; with `labels`, the first names the sender's security group.
     pub options: usize,
     /// Whether there is a UDP checksum.
     pub checksum: bool,
@@ -38,8 +41,11 @@ pub struct Plan {
     /// Endpoints, all of them on the flood list.
     pub remotes: usize,
     pub when_full: WhenFull,
-    /// Whether frames are sent with an option that names the sender's security group, and options are read for it.
+    /// Whether frames are sent with an option that names the sender's security group, and options are read for it; what
+    /// they say is learned.
     pub labels: bool,
+    /// With `labels`: whether a policy is asked, of which one rule allows what there is.
+    pub policy: bool,
 }
 
 impl Plan {
@@ -53,6 +59,7 @@ impl Plan {
         remotes: 8,
         when_full: WhenFull::Evict,
         labels: false,
+        policy: false,
     };
     pub const GENEVE: Self = Self { encapsulation: Encapsulation::Geneve, ..Self::VXLAN };
 
@@ -64,6 +71,9 @@ impl Plan {
         }
         if self.labels {
             name += "/labels";
+        }
+        if self.policy {
+            name += "/policy";
         }
         if self.checksum {
             name += "/checksum";
@@ -103,9 +113,13 @@ impl Plan {
 
     /// A packet from a remote endpoint; its MACs, VNI and checksum are to be set.
     fn packet(&self, remote: usize) -> Vec<u8> {
-        let options: Vec<u8> = (0..self.options).flat_map(|n| geneve_option(0x0100, n as u8, &[9; 4])).collect();
+        let option = |n| match (self.labels, n) {
+            (true, 0) => geneve_option(0xff00, 0x80, &GROUP.to_be_bytes()),
+            _ => geneve_option(0x0100, n as u8, &[9; 4]),
+        };
+        let options: Vec<u8> = (0..self.options).flat_map(option).collect();
         let tunnel = match self.encapsulation {
-            Encapsulation::Geneve => geneve(0, false, &options),
+            Encapsulation::Geneve => geneve(0, self.labels, &options),
             _ => vxlan(0),
         };
         let port = self.encapsulation.default_port();
@@ -174,7 +188,12 @@ impl Overlay {
         sizes.moves = 0;
         let memory = Box::leak(Box::new(Tables::new(&sizes))).memory();
         let config = Config { when_full: plan.when_full, ..Config::new(Profile::Rfc, [11, 12]) };
-        let mut overlay = Self { engine: Engine::new(memory, &config), plan, packets: 0 };
+        let mut engine = Engine::new(memory, &config);
+        if plan.labels {
+            let labels: &mut LabelStorage<64, 64, 0> = Box::leak(Box::new(LabelStorage::new()));
+            engine = engine.with_labels(labels.memory());
+        }
+        let mut overlay = Self { engine, plan, packets: 0 };
         overlay.configure();
         let mut pools = [Way::Encap, Way::Decap].map(|way| Pool::new(plan, way));
         for start in (0..macs).step_by(PACKETS) {
@@ -183,6 +202,10 @@ impl Overlay {
                 pool.aim((start..start + count).map(|n| (n, n)));
                 overlay.carry(pool, false);
             }
+        }
+        if plan.labels {
+            let labelled = overlay.engine.fdb().filter(|(_, _, entry)| !overlay.engine.label(*entry).is_none()).count();
+            assert!(labelled + macs / 1_000 >= macs, "{labelled} of {macs} remote MACs have a group");
         }
         let known = overlay.engine.fdb().count();
         assert!(known + macs / 1_000 >= macs * 2, "{known} of {} MACs were learned", macs * 2);
@@ -212,9 +235,17 @@ impl Overlay {
         }
         for n in 0..plan.vnis as u16 {
             let (bridge, vni) = (BridgeId(n), Vni::truncating(FIRST_VNI + u32::from(n)));
-            let config = BridgeConfig { options: plan.labels, ..BridgeConfig::new(plan.encapsulation, vni) };
+            let config = BridgeConfig {
+                options: plan.labels,
+                policy: plan.policy.then_some(Enforcement::DEFAULT),
+                ..BridgeConfig::new(plan.encapsulation, vni)
+            };
             self.command(Command::AddBridge { id: bridge, config });
-            let group = if plan.labels { SecurityGroup::from_policy_id(7) } else { SecurityGroup::NONE };
+            let group = SecurityGroup::new(GROUP).filter(|_| plan.labels).unwrap_or_default();
+            if plan.policy {
+                let (from, to) = (GroupMatch::Is(group), GroupMatch::Is(group));
+                self.command(Command::SetRule { rule: Rule { bridge, from, to, action: Action::Allow } });
+            }
             self.command(Command::AddPort { id: PortId(n), config: PortConfig { group, ..PortConfig::new(bridge) } });
             for remote in 0..plan.remotes {
                 self.command(Command::FloodAdd { bridge, remote: Remote::at(plan.remote(remote)) });

@@ -174,6 +174,34 @@ pub struct Policy<'a> {
     /// How many rules name no source, and no destination: look-ups that could find nothing are left out.
     any_source: u16,
     any_destination: u16,
+    /// What was decided of late, each pair of groups in the one place that its key allows. Forgotten when a rule changes.
+    recent: [Cell<Recent>; RECENT],
+}
+
+/// Decisions that are remembered; a power of two.
+const RECENT: usize = 8;
+
+/// What was decided about two groups.
+#[derive(Clone, Copy, Debug)]
+struct Recent {
+    /// As a rule's; 0 for nothing.
+    key: u64,
+    decision: Option<(RuleId, Action)>,
+}
+
+impl Recent {
+    const NOTHING: Self = Self { key: 0, decision: None };
+    /// Nothing decided yet.
+    const NONE: [Cell<Self>; RECENT] = [const { Cell::new(Self::NOTHING) }; RECENT];
+
+    /// Both groups have a part in it, and one after the other is another place than the other way round.
+    #[inline]
+    const fn place(key: u64) -> usize {
+        #[allow(clippy::cast_possible_truncation, reason = "three bits")]
+        {
+            (key ^ key >> 23 ^ key >> 48) as usize & RECENT.wrapping_sub(1)
+        }
+    }
 }
 
 impl<'a> Policy<'a> {
@@ -183,15 +211,35 @@ impl<'a> Policy<'a> {
         let len = slots.len().min(usize::from(u16::MAX));
         let slots = slots.split_at_mut_checked(len).map_or(&mut [][..], |(used, _)| used);
         slots.fill(RuleSlot::new());
-        Self { slots, map: Cuckoo::new(map, seed), used: 0, any_source: 0, any_destination: 0 }
+        Self { slots, map: Cuckoo::new(map, seed), used: 0, any_source: 0, any_destination: 0, recent: Recent::NONE }
     }
 
     /// The rule that decides about frames of a bridge from one group to another, or `None`: the default does.
     ///
-    /// Cost: two cache lines of the map and one for the rule; four times that where rules name any group.
+    /// Cost: two cache lines of the map and one for the rule; four times that where rules name any group; one in all for a
+    /// pair that was asked for of late.
     #[must_use]
+    #[inline]
     pub fn decide(&self, bridge: BridgeId, from: SecurityGroup, to: SecurityGroup) -> Option<(RuleId, Action)> {
         let (from, to) = (GroupMatch::Is(from), GroupMatch::Is(to));
+        let key = Rule::key(bridge, from, to);
+        match self.recent.get(Recent::place(key)).map(Cell::get) {
+            Some(recent) if recent.key == key => recent.decision,
+            _ => self.decide_anew(bridge, from, to),
+        }
+    }
+
+    #[inline(never)]
+    fn decide_anew(&self, bridge: BridgeId, from: GroupMatch, to: GroupMatch) -> Option<(RuleId, Action)> {
+        let decision = self.most_specific(bridge, from, to);
+        let key = Rule::key(bridge, from, to);
+        if let Some(recent) = self.recent.get(Recent::place(key)) {
+            recent.set(Recent { key, decision });
+        }
+        decision
+    }
+
+    fn most_specific(&self, bridge: BridgeId, from: GroupMatch, to: GroupMatch) -> Option<(RuleId, Action)> {
         if let Some(exact) = self.find(bridge, from, to) {
             return Some(exact);
         }
@@ -221,6 +269,7 @@ impl<'a> Policy<'a> {
     ///
     /// [`RulesFull`]; nothing changes.
     pub fn set(&mut self, rule: &Rule) -> Result<RuleId, RulesFull> {
+        self.recent = Recent::NONE;
         let key = Rule::key(rule.bridge, rule.from, rule.to);
         let known = self.find(rule.bridge, rule.from, rule.to).map(|(id, _)| id);
         let id = match known {
@@ -242,6 +291,7 @@ impl<'a> Policy<'a> {
     /// Takes a rule out; `false` where there is none.
     pub fn remove(&mut self, bridge: BridgeId, from: GroupMatch, to: GroupMatch) -> bool {
         let Some((id, action)) = self.find(bridge, from, to) else { return false };
+        self.recent = Recent::NONE;
         self.map.remove(Rule::key(bridge, from, to));
         if let Some(slot) = self.slots.get_mut(usize::from(id.0)) {
             *slot = RuleSlot::new();
@@ -329,6 +379,45 @@ mod tests {
     fn decide(policy: &Policy<'_>, from: u32, to: u32) -> Option<Action> {
         let group = |n| SecurityGroup::new(n).unwrap();
         policy.decide(BridgeId(0), group(from), group(to)).map(|(_, action)| action)
+    }
+
+    #[test]
+    fn what_was_decided_is_forgotten_with_the_rules() {
+        let (mut slots, mut map) = ([const { RuleSlot::new() }; 4], [Bucket::EMPTY; 4]);
+        let mut policy = Policy::new(&mut slots, &mut map, [1, 2]);
+        let bridge = BridgeId(0);
+        let group = |n| SecurityGroup::new(n).unwrap();
+        let action =
+            |policy: &Policy<'_>, from, to| policy.decide(bridge, group(from), group(to)).map(|(_, action)| action);
+        let rule = |from, to, action| Rule { bridge, from, to, action };
+        let is = |n| GroupMatch::Is(group(n));
+        // Twice each, so that the second answer is a remembered one; pairs share places.
+        let all = |policy: &Policy<'_>, expected: &dyn Fn(u32, u32) -> Option<Action>| {
+            for _ in 0..2 {
+                for from in 1..20 {
+                    for to in 1..20 {
+                        assert_eq!(action(policy, from, to), expected(from, to), "{from} to {to}");
+                        assert_eq!(action(policy, from, to), expected(from, to), "{from} to {to}, again");
+                    }
+                }
+            }
+        };
+        all(&policy, &|_, _| None);
+        policy.set(&rule(is(1), is(2), Action::Allow)).unwrap();
+        all(&policy, &|from, to| (from == 1 && to == 2).then_some(Action::Allow));
+        policy.set(&rule(is(1), is(2), Action::Deny)).unwrap();
+        all(&policy, &|from, to| (from == 1 && to == 2).then_some(Action::Deny));
+        policy.set(&rule(GroupMatch::Any, is(3), Action::Allow)).unwrap();
+        let both = |from, to| match (from, to) {
+            (1, 2) => Some(Action::Deny),
+            (_, 3) => Some(Action::Allow),
+            _ => None,
+        };
+        all(&policy, &both);
+        assert!(policy.remove(bridge, is(1), is(2)));
+        all(&policy, &|_, to| (to == 3).then_some(Action::Allow));
+        policy.remove_bridge(bridge);
+        all(&policy, &|_, _| None);
     }
 
     #[test]

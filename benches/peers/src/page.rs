@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use crate::cases::overlay::Plan;
 use crate::codec::PARSERS;
 use crate::matrix::Answer;
 use crate::measure::{CALIBRATION, Group, REFERENCE_COPY, Spread};
@@ -21,7 +22,7 @@ pub fn render(template: &str, results: &Results) -> String {
             None => _ = writeln!(words, "{line}"),
         }
     }
-    let parts: [(&str, String); 15] = [
+    let parts: [(&str, String); 16] = [
         ("machine", machine(results)),
         ("commit", results.machine.commit.clone()),
         ("rounds", results.rounds.to_string()),
@@ -29,6 +30,7 @@ pub fn render(template: &str, results: &Results) -> String {
         ("shows", shows_table(results, &reasons)),
         ("engine", engine_table(results)),
         ("engine-others", engine_others(results)),
+        ("metadata", metadata(results)),
         ("tables", tables(results)),
         ("changes", changes(results)),
         ("bytes", bytes(results)),
@@ -176,6 +178,36 @@ fn engine_others(results: &Results) -> String {
             rate(&encap),
             rate(&decap),
         );
+    }
+    out
+}
+
+/// What options, labels and policies cost a step, over the same step without.
+fn metadata(results: &Results) -> String {
+    let plain = Plan::GENEVE;
+    let labels = Plan { options: 1, labels: true, ..plain };
+    let rows = [
+        ("no option", plain),
+        ("1 option, unread", Plan { options: 1, ..plain }),
+        ("3 options, unread", Plan { options: 3, ..plain }),
+        ("16 options, unread", Plan { options: 16, ..plain }),
+        ("the security group, read and learned; sent as an option", labels),
+        ("the same, and a policy judges", Plan { policy: true, ..labels }),
+    ];
+    let size = crate::cases::short(plain.macs);
+    let Some(group) = results.group(&format!("engine/{size}")) else { return String::new() };
+    let mut out = "| Geneve, 10k + 10k MACs: over the same without | encapsulation: step, batches | one by one | with \
+                   rewrite, batches | decapsulation: step, batches | one by one | with rewrite, batches |\n\
+                   |---|---|---|---|---|---|---|\n"
+        .to_string();
+    for (title, plan) in rows {
+        let cells = ["encap", "decap"].into_iter().flat_map(|way| {
+            ["step/batch", "step/single", "batch"].map(|how| {
+                let of = |plan: Plan| format!("{way}/{}/{how}", plan.name());
+                optional(group.ratio(&of(plan), &of(plain)))
+            })
+        });
+        _ = writeln!(out, "| {title} | {} |", cells.collect::<Vec<_>>().join(" | "));
     }
     out
 }

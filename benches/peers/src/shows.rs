@@ -1,5 +1,6 @@
 //! What was to be shown: targets, what was measured, and whether that is enough.
 
+use crate::cases::overlay::Plan;
 use crate::measure::{Group, Spread};
 use crate::results::Results;
 use crate::tail::Sweep;
@@ -125,6 +126,26 @@ fn codec(results: &Results, shows: &mut Vec<Show>) {
         ratio(engine, "decap/geneve/v4/options-1/10k/batch", "decap/vxlan/v4/10k/batch"),
         "geneve",
     );
+    let plain = Plan::GENEVE;
+    let labels = Plan { options: 1, labels: true, ..plain };
+    for (what, plan, way, target) in [
+        (
+            "a step out of the tunnel with one Geneve option, over one without",
+            Plan { options: 1, ..plain },
+            "decap",
+            1.1,
+        ),
+        ("the same with the group read, learned and judged", Plan { policy: true, ..labels }, "decap", 1.25),
+        (
+            "a step into the tunnel with a group and a policy, over one without",
+            Plan { policy: true, ..labels },
+            "encap",
+            1.25,
+        ),
+    ] {
+        let of = |plan: Plan| format!("{way}/{}/step/batch", plan.name());
+        show(what, target, ratio(engine, &of(plan), &of(plain)), "metadata");
+    }
     let flood = results.group("flood");
     for endpoints in ["16", "64", "1000"] {
         let (whole, floor) = (format!("flood/{endpoints}/whole"), format!("flood/{endpoints}/floor-copy"));
