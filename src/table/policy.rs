@@ -192,7 +192,9 @@ struct Recent {
 impl Recent {
     const NOTHING: Self = Self { key: 0, decision: None };
     /// Nothing decided yet.
-    const NONE: [Cell<Self>; RECENT] = [const { Cell::new(Self::NOTHING) }; RECENT];
+    const fn none() -> [Cell<Self>; RECENT] {
+        [const { Cell::new(Self::NOTHING) }; RECENT]
+    }
 
     /// Both groups have a part in it, and one after the other is another place than the other way round.
     #[inline]
@@ -211,7 +213,7 @@ impl<'a> Policy<'a> {
         let len = slots.len().min(usize::from(u16::MAX));
         let slots = slots.split_at_mut_checked(len).map_or(&mut [][..], |(used, _)| used);
         slots.fill(RuleSlot::new());
-        Self { slots, map: Cuckoo::new(map, seed), used: 0, any_source: 0, any_destination: 0, recent: Recent::NONE }
+        Self { slots, map: Cuckoo::new(map, seed), used: 0, any_source: 0, any_destination: 0, recent: Recent::none() }
     }
 
     /// The rule that decides about frames of a bridge from one group to another, or `None`: the default does.
@@ -269,7 +271,7 @@ impl<'a> Policy<'a> {
     ///
     /// [`RulesFull`]; nothing changes.
     pub fn set(&mut self, rule: &Rule) -> Result<RuleId, RulesFull> {
-        self.recent = Recent::NONE;
+        self.recent = Recent::none();
         let key = Rule::key(rule.bridge, rule.from, rule.to);
         let known = self.find(rule.bridge, rule.from, rule.to).map(|(id, _)| id);
         let id = match known {
@@ -291,7 +293,7 @@ impl<'a> Policy<'a> {
     /// Takes a rule out; `false` where there is none.
     pub fn remove(&mut self, bridge: BridgeId, from: GroupMatch, to: GroupMatch) -> bool {
         let Some((id, action)) = self.find(bridge, from, to) else { return false };
-        self.recent = Recent::NONE;
+        self.recent = Recent::none();
         self.map.remove(Rule::key(bridge, from, to));
         if let Some(slot) = self.slots.get_mut(usize::from(id.0)) {
             *slot = RuleSlot::new();
