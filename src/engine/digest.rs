@@ -92,7 +92,7 @@ impl Engine<'_> {
     pub fn digest(&self) -> u64 {
         let mut digest = Digest::START;
         digest.add(self.now().as_millis());
-        digest.add(u64::from(self.ident));
+        digest.add(u64::from(self.ident()));
         digest.add(u64::from(self.switches.bits()));
         for (key, value) in self.fdb.words() {
             digest.add(key);

@@ -34,7 +34,7 @@ impl Engine<'_> {
         };
         let outer = OuterFields {
             src_port: self.source_ports.map(ready.flow),
-            ident: self.ident,
+            ident: self.ident(),
             tos: ready.tos,
             ttl: ready.ttl,
             df: ready.df,

@@ -277,7 +277,7 @@ impl Engine<'_> {
             edit: Edit::NONE,
             outer: OuterFields {
                 src_port: self.source_ports.map(ready.flow),
-                ident: self.ident.wrapping_sub(1),
+                ident: self.ident().wrapping_sub(1),
                 tos: ready.tos,
                 ttl: ready.ttl,
                 df: ready.df,

@@ -332,7 +332,7 @@ impl Engine<'_> {
         let payload = frame.span.of(bytes).unwrap_or(&[]);
         OuterFields {
             src_port: self.source_ports.map(flow_hash(self.seed, inner, payload)),
-            ident: self.ident,
+            ident: self.ident(),
             // As the frame goes on, not as it came (RFC 6040 section 4.1).
             tos: frame.ecn.map_or(inner.tos(), |ecn| ecn.in_tos(inner.tos())),
             ttl: inner.ttl(),

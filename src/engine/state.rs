@@ -64,7 +64,8 @@ pub struct Engine<'a> {
     pub(super) source_ports: PortRange,
     pub(super) seed: u64,
     /// The IPv4 identification of the next packet.
-    pub(super) ident: u16,
+    /// The lower half of it, that is: what is written in one width and read in another is waited for.
+    pub(super) ident: u32,
     pub(super) fdb: Fdb<'a>,
     pub(super) vnis: VniMap<'a>,
     pub(super) udp_ports: TunnelPorts,
@@ -332,6 +333,13 @@ impl<'a> Engine<'a> {
             Destination::Endpoint(id) => self.endpoints.get(id),
             _ => None,
         }
+    }
+
+    /// The IPv4 identification of the next packet.
+    #[inline(always)]
+    #[allow(clippy::cast_possible_truncation, reason = "the lower half is all that counts")]
+    pub(super) const fn ident(&self) -> u16 {
+        self.ident as u16
     }
 
     /// The one place where time that goes backwards is clamped.

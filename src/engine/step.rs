@@ -95,7 +95,7 @@ impl Engine<'_> {
         } else {
             1
         };
-        self.ident = self.ident.wrapping_add(idents);
+        self.ident = self.ident.wrapping_add(u32::from(idents));
         if let (Some(learn), Some(bridge)) = (decision.learn, bridge) {
             let dropped = decision.code >= DropReason::FIRST;
             if !dropped || self.switches.contains(Switches::LEARN_BEFORE_VALIDATE) {
