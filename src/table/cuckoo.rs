@@ -68,16 +68,16 @@ impl Bucket {
     #[inline(always)]
     fn value_in_either(&self, other: &Self, key: u64) -> u64 {
         let (low, high) = halves(key);
-        let mask = |l, h| u64::from((l == low) & (h == high)).wrapping_neg();
-        // What is masked is read anyway: otherwise reading it would be a branch.
-        let masked = |(((&l, &h), &value), ((&m, &i), &other)): Pair<'_>| mask(l, h) & value | mask(m, i) & other;
         let slots = self.low.iter().zip(&self.high).zip(&self.values);
-        let pairs = slots.zip(other.low.iter().zip(&other.high).zip(&other.values));
-        // At most one lane has it. A sum, since of eight values joined by the same operator the compiler makes one vector
-        // of eight lanes, to cut it up again.
+        let others = other.low.iter().zip(&other.high).zip(&other.values);
         let mut value = 0u64;
-        for pair in pairs {
-            value = value.wrapping_add(masked(pair));
+        // No closure, which larger callers would call.
+        for (((l, h), here), ((m, i), there)) in slots.zip(others) {
+            // What is masked is read anyway: otherwise reading it would be a branch.
+            let found = mask((*l == low) & (*h == high)) & *here | mask((*m == low) & (*i == high)) & *there;
+            // At most one lane has it. A sum, since of eight values joined by the same operator the compiler makes one
+            // vector of eight lanes, to cut it up again.
+            value = value.wrapping_add(found);
         }
         value
     }
@@ -94,9 +94,6 @@ impl Bucket {
         self.low.iter().zip(&self.high).filter(|&(&low, &high)| low | high == 0).count()
     }
 }
-
-/// Two slots of the same lane: low and high half of the key, and value.
-type Pair<'a> = (((&'a u32, &'a u32), &'a u64), ((&'a u32, &'a u32), &'a u64));
 
 impl Default for Bucket {
     fn default() -> Self {
@@ -410,6 +407,13 @@ impl<'a> Cuckoo<'a> {
     }
 }
 
+/// All bits set, or none.
+#[inline(always)]
+const fn mask(whether: bool) -> u64 {
+    (whether as u64).wrapping_neg()
+}
+
+#[inline(always)]
 fn halves(key: u64) -> (u32, u32) {
     ((key & 0xffff_ffff) as u32, (key >> 32) as u32)
 }
