@@ -23,6 +23,9 @@ use vtep::table::{
 };
 use vtep::wire::{Depth, Encapsulation, Label, MacAddr, SecurityGroup, TunnelFlags, Vni, geneve, vxlan};
 
+#[path = "common/world/replication.rs"]
+mod replication;
+
 const VTEPS: usize = 3;
 const STATIONS: usize = 6;
 const BRIDGE: BridgeId = BridgeId(0);
@@ -276,6 +279,7 @@ impl Fabric {
             }
             let copies = match verdict {
                 Verdict::Flood(flood) => {
+                    replication::agrees(engine, &flood, &bytes);
                     let mut cursor = Cursor::new();
                     std::iter::from_fn(|| engine.next_copy(&flood, &mut cursor)).map(Result::unwrap).collect()
                 }

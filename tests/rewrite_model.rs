@@ -18,6 +18,7 @@ mod common;
 mod reference;
 
 use common::world::read::Packet as Read;
+use common::world::replication;
 use core::net::IpAddr;
 use proptest::prelude::*;
 use reference::ops::{ops, scenes};
@@ -332,6 +333,7 @@ impl Held {
             let may_be = says_stale && matches!(op, Op::Command(vtep::engine::Command::Flush(_)));
             assert!(says_stale == self.stale || may_be, "{first:?}, stale: {}", self.stale);
             self.stale = says_stale;
+            replication::agrees(&rig.engine, flood, &self.input);
             if says_stale {
                 assert_eq!(rig.engine.next_copy(flood, &mut cursor), None);
             }
@@ -404,7 +406,10 @@ fn run(scene: &Scene, ops: &[Op]) {
             check_copy(&rig, op, &handled.input, copy, wanted);
         }
         match &handled.verdict {
-            Verdict::Flood(flood) => check_flood_in_one_buffer(&rig.engine, flood, &handled.input),
+            Verdict::Flood(flood) => {
+                check_flood_in_one_buffer(&rig.engine, flood, &handled.input);
+                replication::agrees(&rig.engine, flood, &handled.input);
+            }
             Verdict::Deliver(_) | Verdict::Encapsulate(_) => {}
             _ => check_nothing(&rig.engine, &handled.verdict, &handled.input),
         }

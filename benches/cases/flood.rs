@@ -19,28 +19,50 @@ struct Replication {
     frame: Vec<u8>,
     rooms: Vec<[u8; ROOM]>,
     floods: usize,
+    way: Way,
+}
+
+/// How the copies are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Whole,
     /// Headers only, for gathering output.
-    head: bool,
+    Head,
+    /// Whole, a verdict for each.
+    Verdicts,
 }
 
 impl Work for Replication {
     fn run(&mut self) -> u64 {
-        let Self { overlay, frame, rooms, floods, head } = self;
+        let Self { overlay, frame, rooms, floods, way } = self;
         let mut sum = 0_u64;
         for _ in 0..*floods {
             let now = overlay.now();
             let Verdict::Flood(flood) = overlay.engine.step(now, &Input::from_port(PortId(0), frame)) else {
                 return 0;
             };
-            let mut cursor = Cursor::new();
             let mut rooms = rooms.iter_mut();
-            while let (Some(Ok(copy)), Some(room)) = (overlay.engine.next_copy(&flood, &mut cursor), rooms.next()) {
-                sum += if *head {
-                    overlay.engine.rewrite_head(&copy, Depth::Ethernet, frame, room).map_or(0, |g| g.head as u64)
-                } else {
-                    let output = overlay.engine.rewrite_into(&copy, Depth::Ethernet, frame, room);
-                    output.map_or(0, |output| output.bytes.end as u64)
-                };
+            let mut copies = overlay.engine.replicate(&flood, Depth::Ethernet, frame);
+            match way {
+                Way::Whole => {
+                    while let Some(Ok(output)) = rooms.next().and_then(|room| copies.next_into(room)) {
+                        sum += output.bytes.end as u64;
+                    }
+                }
+                Way::Head => {
+                    while let Some(Ok(gather)) = rooms.next().and_then(|room| copies.next_head(room)) {
+                        sum += gather.head as u64;
+                    }
+                }
+                Way::Verdicts => {
+                    let mut cursor = Cursor::new();
+                    while let (Some(Ok(copy)), Some(room)) =
+                        (overlay.engine.next_copy(&flood, &mut cursor), rooms.next())
+                    {
+                        let output = overlay.engine.rewrite_into(&copy, Depth::Ethernet, frame, room);
+                        sum += output.map_or(0, |output| output.bytes.end as u64);
+                    }
+                }
             }
         }
         sum
@@ -51,15 +73,15 @@ impl Work for Replication {
 pub fn replication(endpoints: usize) -> Vec<Case> {
     let floods = COPIES.div_ceil(endpoints);
     let mut cases = Vec::new();
-    for (head, what) in [(false, "whole"), (true, "head")] {
+    for (way, what) in [(Way::Whole, "whole"), (Way::Head, "head"), (Way::Verdicts, "verdicts")] {
         let overlay = Overlay::new(Plan { macs: 1, remotes: endpoints, ..Plan::VXLAN });
         let mut frame = frame();
         frame[..6].fill(0xff);
         frame[6..12].copy_from_slice(&[2, 0, 0, 0, 0, 9]);
         // One more than copies: the cursor is to come to its end.
         let rooms = vec![[0; ROOM]; endpoints + 1];
-        let mut work = Replication { overlay, frame, rooms, floods, head };
-        let each = if head { HEADER } else { HEADER + work.frame.len() };
+        let mut work = Replication { overlay, frame, rooms, floods, way };
+        let each = if way == Way::Head { HEADER } else { HEADER + work.frame.len() };
         assert_eq!(work.run(), (floods * endpoints * each) as u64, "every endpoint gets a copy");
         cases.push(Case::new(format!("flood/{endpoints}/{what}"), floods * endpoints, work));
     }

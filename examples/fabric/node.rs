@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 
 use vtep::engine::{
-    Command, Config, Cursor, Egress, Engine, Event, Input, LabelStorage, Profile, Remote, RewriteError, Storage,
+    Command, Config, Egress, Engine, Event, Input, LabelStorage, Output, Profile, Remote, RewriteError, Storage,
     Verdict,
 };
 use vtep::table::{BridgeConfig, BridgeId, Instant, PortConfig, PortId, UnderlayConfig, UnderlayId, UnderlayLink};
@@ -108,9 +108,12 @@ impl<'a> Vtep<'a> {
         match &verdict {
             Verdict::Deliver(_) | Verdict::Encapsulate(_) => leaving.push(self.carry_out(&verdict, input.bytes)?),
             Verdict::Flood(flood) => {
-                let mut cursor = Cursor::new();
-                while let Some(copy) = self.engine.next_copy(flood, &mut cursor) {
-                    leaving.push(self.carry_out(&copy.map_err(unwritten)?, input.bytes)?);
+                let mut copies = self.engine.replicate(flood, Depth::Ethernet, input.bytes);
+                // Old bytes everywhere: what is not set would show.
+                let mut out = vec![0xa5; MAX_FRAME];
+                while let Some(output) = copies.next_into(&mut out) {
+                    leaving.push(left(&out, output.map_err(unwritten)?));
+                    out.fill(0xa5);
                 }
             }
             _ => {}
@@ -122,11 +125,7 @@ impl<'a> Vtep<'a> {
         // Old bytes everywhere: what rewrite does not set would show.
         let mut out = vec![0xa5; MAX_FRAME];
         let output = self.engine.rewrite_into(verdict, Depth::Ethernet, input, &mut out).map_err(unwritten)?;
-        let bytes = out[output.bytes].to_vec();
-        Ok(match output.to {
-            Egress::Port(port) => Leaving::Port(port, bytes),
-            Egress::Underlay { .. } => Leaving::Underlay(bytes),
-        })
+        Ok(left(&out, output))
     }
 
     /// When it wants to look for aged MACs next.
@@ -140,6 +139,14 @@ impl<'a> Vtep<'a> {
 
     pub fn events(&mut self) -> Vec<Event> {
         core::iter::from_fn(|| self.engine.poll_event()).collect()
+    }
+}
+
+fn left(written: &[u8], output: Output) -> Leaving {
+    let bytes = written[output.bytes].to_vec();
+    match output.to {
+        Egress::Port(port) => Leaving::Port(port, bytes),
+        Egress::Underlay { .. } => Leaving::Underlay(bytes),
     }
 }
 

@@ -9,9 +9,9 @@ use crate::table::{Bridge, EndpointId, PortId};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Cursor {
-    at: At,
+    pub(super) at: At,
     /// Copies to endpoints so far: two may go to one address, and then need an IPv4 identification each.
-    sent: u16,
+    pub(super) sent: u16,
 }
 
 impl Cursor {
@@ -29,7 +29,7 @@ impl Cursor {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-enum At {
+pub(super) enum At {
     #[default]
     Start,
     Port(PortId),
@@ -46,6 +46,7 @@ impl Engine<'_> {
     /// Ports come first, in the order they were added, then endpoints, in the order they were appended. A copy that
     /// would pass the underlay's MTU is left out and counted. All copies are of the frame as `step` saw it: carry them
     /// out with [`Engine::rewrite_into`] or [`Engine::rewrite_head`], or in place where the copy has no edit.
+    /// [`Engine::replicate`] does both at once, where the engine stays as it is meanwhile.
     ///
     /// Cost: constant a copy; ports of one bridge are chained.
     ///
@@ -116,7 +117,7 @@ impl Engine<'_> {
         }
     }
 
-    fn first_member(&self, flood: &Flood) -> At {
+    pub(super) fn first_member(&self, flood: &Flood) -> At {
         let Some(first) = flood.group.and_then(|group| self.flood_lists.first(group)) else { return At::End };
         if !self.switches.contains(Switches::FIRST_COPY_LAST) {
             return At::Member(first);

@@ -3,7 +3,8 @@
 //! ```text
 //! Input ──► Engine::step(now) ──► Verdict ──► Engine::rewrite ──► bytes
 //!           decide │ learn │ count    │
-//!                                     └► Flood ──► Engine::next_copy ──► Verdict …
+//!                                     └► Flood ─┬► Engine::next_copy ──► Verdict …
+//!                                               └► Engine::replicate ──► bytes …
 //! ```
 //!
 //! [`Engine::step`] depends on nothing but its arguments and the state that earlier calls left: no clock, no I/O, no
@@ -37,6 +38,7 @@ mod memory;
 mod packet;
 mod payload;
 mod profile;
+mod replication;
 mod rewrite;
 mod senders;
 mod state;
@@ -54,6 +56,7 @@ pub use input::{Form, Ingress, Input};
 pub use label_memory::{LabelMemory, LabelStorage};
 pub use memory::{Memory, Storage};
 pub use profile::{Profile, Switches};
+pub use replication::Replication;
 pub use rewrite::{Egress, Gather, HEADROOM, Output};
 pub use state::{Config, Engine};
 pub use verdict::{

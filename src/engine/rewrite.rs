@@ -6,6 +6,7 @@ use super::{Deliver, Encapsulate, Engine, OuterFields, RewriteError, Verdict};
 use crate::table::{Endpoint, PortId, UnderlayId};
 use crate::wire::edit::{Edit, Edited};
 use crate::wire::geneve::MAX_OPTIONS_LEN;
+use crate::wire::template::plain;
 use crate::wire::{
     Depth, Encapsulation, FrameKind, Payload, PerPacket, Reason, Sent, Span, TunnelFlags, Vni, WireError, template,
 };
@@ -91,26 +92,19 @@ impl Engine<'_> {
         buffer: &mut [u8],
         input: &Range<usize>,
     ) -> Option<Output> {
-        let endpoint = self.plain(verdict, depth)?;
-        let Range { start, end } = within(verdict.frame, input)?;
-        let headroom = buffer.get_mut(..end)?.get_mut(..start)?;
-        let packet = per_packet(endpoint, verdict.vni, &verdict.outer, &[]);
-        let written = endpoint.template.write_plain(&packet, headroom, end.wrapping_sub(start))?;
-        Some(Output { to: Egress::Underlay(endpoint.address.underlay), bytes: start.wrapping_sub(written)..end })
-    }
-
-    /// The endpoint of an encapsulation that has no edit and a header for `Template::write_plain`; `None` for others,
-    /// and where it is gone.
-    #[inline(always)]
-    fn plain(&self, verdict: &Encapsulate, depth: Depth) -> Option<&Endpoint> {
-        if depth != Depth::Ethernet || !verdict.outer.is_plain() || !verdict.edit.is_none() {
+        if depth != Depth::Ethernet || !verdict.edit.is_none() || !verdict.outer.is_plain() {
             return None;
         }
         let endpoint = self.endpoints.get(verdict.endpoint.id)?;
         if endpoint.generation != verdict.endpoint.generation || !endpoint.template.is_plain() {
             return None;
         }
-        Some(endpoint)
+        let Range { start, end } = within(verdict.frame, input)?;
+        let shared = verdict.outer.shared(end.wrapping_sub(start))?;
+        let header = buffer.get_mut(..end)?.get_mut(..start)?.last_chunk_mut()?;
+        endpoint.template.write_plain(&shared, verdict.vni, verdict.outer.ident, header);
+        let to = Egress::Underlay(endpoint.address.underlay);
+        Some(Output { to, bytes: start.wrapping_sub(plain::LEN)..end })
     }
 
     /// [`Engine::rewrite`] of everything; errors get their names here.

@@ -8,6 +8,7 @@ use core::net::IpAddr;
 
 use super::{DropReason, PuntReason};
 use crate::table::{BridgeId, EndpointId, GroupId, PortId};
+use crate::wire::template::plain;
 use crate::wire::{Edit, EtherType, Label, Span, TunnelFlags, Vni};
 
 macro_rules! handle {
@@ -48,7 +49,8 @@ pub enum Verdict {
     Deliver(Deliver) = 1,
     /// Send the frame to an endpoint.
     Encapsulate(Encapsulate) = 2,
-    /// Copy the frame to several ports and endpoints: [`Engine::next_copy`](super::Engine::next_copy) tells which.
+    /// Copy the frame to several ports and endpoints: [`Engine::next_copy`](super::Engine::next_copy) tells which,
+    /// and [`Engine::replicate`](super::Engine::replicate) writes them.
     Flood(Flood) = 3,
     /// Answer the sender in the destination's place (ARP and ND suppression). Not produced by this version.
     Reply(Reply) = 4,
@@ -208,6 +210,16 @@ pub struct OuterFields {
 impl OuterFields {
     /// No DSCP of the frame's own: the endpoint's template decides.
     pub const DSCP_OF_TEMPLATE: u8 = 0xff;
+
+    /// What copies of a frame of `len` bytes share, if their headers are plain; `None` too where that is too long.
+    #[inline(always)]
+    pub(super) fn shared(&self, len: usize) -> Option<plain::Shared> {
+        if !self.is_plain() {
+            return None;
+        }
+        let dscp = (self.dscp != Self::DSCP_OF_TEMPLATE).then_some(self.dscp);
+        plain::Shared::new(len, self.src_port, (self.tos, self.ttl, self.df), dscp)
+    }
 
     /// Whether the tunnel header is that of an Ethernet frame without flags and options.
     #[inline(always)]

@@ -17,6 +17,7 @@
 mod config;
 mod overhead;
 mod packet;
+pub(crate) mod plain;
 mod stack;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,9 @@ mod input;
 mod profile;
 mod verdict;
 
-use vtep::engine::{Budget, Config, Cursor, Engine, Events, LabelMemory, LabelStorage, Memory, Storage, Verdict};
+use vtep::engine::{
+    Budget, Config, Cursor, Engine, Events, LabelMemory, LabelStorage, Memory, Replication, Storage, Verdict,
+};
 
 use crate::opaque::{any, bytes, hidden, sink, some, with_buffer};
 use crate::table::{endpoint, fdb, guard, policy};
@@ -103,6 +105,14 @@ fn carry_out(engine: &Engine<'_>, verdict: &Verdict) {
         }
         let mut cursor = hidden(Cursor::new());
         while let Some(copy) = Engine::next_copy(engine, flood, &mut cursor) {
+            sink(copy);
+        }
+        let mut copies = hidden(Engine::replicate(engine, flood, any(), bytes()));
+        while let Some(copy) = with_buffer(|out| Replication::next_into(&mut copies, out)) {
+            sink((copy, Replication::cursor(&copies)));
+        }
+        let mut copies = hidden(Engine::replicate(engine, flood, any(), bytes()));
+        while let Some(copy) = with_buffer(|head| Replication::next_head(&mut copies, head)) {
             sink(copy);
         }
     }

@@ -364,20 +364,21 @@ fn flood(results: &Results) -> String {
     let Some(group) = results.group("flood") else { return String::new() };
     let mut out =
         "| endpoints | whole copy, scaled cycles | of which the bytes' copy | header only, for gathering output | \
-                   million copies a second a core, here |\n|---|---|---|---|---|\n"
+                   whole, a verdict for each | million copies a second a core, here |\n|---|---|---|---|---|---|\n"
             .to_string();
     for endpoints in crate::cases::flood::ENDPOINTS {
         let name = |what: &str| format!("flood/{endpoints}/{what}");
         let rate = group.get(&name("whole")).map_or("—".into(), |s| number(1e3 * results.machine.ghz / s.median));
         _ = writeln!(
             out,
-            "| {endpoints} | {} | {} | {} | {rate} |",
+            "| {endpoints} | {} | {} | {} | {} | {rate} |",
             optional(group.scaled(&name("whole"))),
             optional(group.scaled(&name("floor-copy"))),
             optional(group.scaled(&name("head"))),
+            optional(group.scaled(&name("verdicts"))),
         );
     }
-    _ = writeln!(out, "| VPP, unknown unicast, a copy (quoted) | 203–259 | — | — | — |");
+    _ = writeln!(out, "| VPP, unknown unicast, a copy (quoted) | 203–259 | — | — | — | — |");
     out
 }
 

@@ -55,23 +55,6 @@ impl Template {
         self.write_any(depth, *packet, headroom, payload.head, payload.rest)
     }
 
-    /// Whether [`Template::write_plain`] is for it: an underlay of IPv4 and Ethernet without a tag, no UDP checksum.
-    #[inline(always)]
-    pub(crate) fn is_plain(&self) -> bool {
-        self.shape == Shape::V4Ethernet && self.switches == 0
-    }
-
-    /// What [`Template::write`] of a [plain](Template::is_plain) template writes at [`Depth::Ethernet`] in front of
-    /// `payload_len` bytes: a frame without flags and options, whatever `packet` says of them. `None`, and nothing
-    /// written, where that fails.
-    #[inline(always)]
-    pub(crate) fn write_plain(&self, packet: &PerPacket<'_>, headroom: &mut [u8], payload_len: usize) -> Option<usize> {
-        let packet = PerPacket { options: &[], ..*packet };
-        let tunnel = plain_tunnel(self.encap, packet.vni);
-        let fields = Fields { packet: &packet, tunnel, payload_len, checksum: 0 };
-        self.put_v4::<true, 14, 16>(self.untagged(), fields, headroom).ok()
-    }
-
     #[inline(never)]
     fn write_any(
         &self,
@@ -250,7 +233,7 @@ impl Fields<'_> {
 
 /// The tunnel header of an Ethernet frame, without flags or options.
 #[inline(always)]
-const fn plain_tunnel(encap: Encapsulation, vni: Vni) -> u64 {
+pub(super) const fn plain_tunnel(encap: Encapsulation, vni: Vni) -> u64 {
     let word: u64 = match encap {
         Encapsulation::Vxlan => 0x08 << 56,
         Encapsulation::Gpe => 0x0c << 56 | (gpe::next_protocol::ETHERNET as u64) << 32,

@@ -5,6 +5,7 @@
 
 pub(crate) mod build;
 pub(crate) mod read;
+pub(crate) mod replication;
 mod vtep;
 
 pub(crate) use build::{Checksum, Frame, Ip, Packet, geneve, geneve_option, ip_frame, udp, vxlan};
