@@ -9,6 +9,7 @@ use vtep::table::{
 };
 use vtep::wire::{Df, Label, MacAddr};
 
+use super::guard::Guard;
 use super::packet::{Inner, IpState};
 
 /// Everything there is to know.
@@ -38,6 +39,7 @@ pub(crate) struct Bridge {
     pub(crate) counts: BTreeMap<&'static str, u64>,
     /// Bytes from ports and from tunnels.
     pub(crate) bytes: [u64; 2],
+    pub(crate) guard: Guard,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,11 +108,13 @@ pub(crate) struct Passage {
     pub(crate) bytes: usize,
     pub(crate) learn: Option<(MacAddr, From)>,
     pub(crate) miss: Option<MacAddr>,
+    /// Whom the frame is for.
+    pub(crate) dst: MacAddr,
 }
 
 impl Passage {
     pub(crate) fn outside(expected: Expected) -> Self {
-        Self { expected, bridge: None, bytes: 0, learn: None, miss: None }
+        Self { expected, bridge: None, bytes: 0, learn: None, miss: None, dst: MacAddr::ZERO }
     }
 
     pub(crate) fn drop(self, reason: DropReason) -> Self {
@@ -171,6 +175,7 @@ impl Model {
             bytes: frame.bytes().len(),
             learn: None,
             miss: None,
+            dst: frame.dst,
         };
         if !frame.is_whole() {
             return passage.drop(DropReason::InnerTruncated);
@@ -326,7 +331,10 @@ impl Model {
 
     /// Learns and counts.
     pub(crate) fn conclude(&mut self, passage: Passage, from_port: bool) -> Expected {
-        let Passage { mut expected, bridge, bytes, learn, miss } = passage;
+        let Passage { mut expected, bridge, bytes, learn, mut miss, dst } = passage;
+        if bridge.is_some_and(|bridge| self.control_storm(bridge, dst, &mut expected)) {
+            miss = None;
+        }
         let dropped = matches!(expected, Expected::Drop(_));
         if let (Some((mac, from)), Some(bridge)) = (learn, bridge) {
             if !dropped || self.has(Switches::LEARN_BEFORE_VALIDATE) {
@@ -375,10 +383,17 @@ impl Model {
             }
             if let To::Remote(address) = to {
                 if self.check_address(&address).is_err() {
+                    // Before an endpoint is added in vain.
+                    if let Some(held) = old.and_then(|_| self.is_held(id, mac)) {
+                        return held;
+                    }
                     self.events.push(Event::TableFull { bridge, mac, place });
                     return Ok(());
                 }
             }
+        }
+        if let Some(held) = old.filter(|_| !stays).and_then(|old| self.hold(id, mac, old.to, to)) {
+            return held;
         }
         let fdb = &mut self.bridges.get_mut(&id).unwrap().fdb;
         match fdb.get_mut(&mac) {

@@ -10,6 +10,7 @@ use vtep::table::{
 use vtep::wire::{Label, MacAddr};
 
 use super::bridge::{Bridge, Entry, Model, To, coarse, limit};
+use super::guard::Guard;
 
 /// How a command ends: as it must, or in one of two ways, for endpoints that are kept for later or not.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,6 +48,9 @@ impl Model {
             Command::FdbDelete { bridge, mac, remote } => self.fdb_delete(bridge, mac, remote.as_ref()),
             Command::Learn { bridge, mac, place, label: Label::NONE } => self.learn_command(bridge, mac, &place),
             Command::Flush(flush) => return self.flush(&flush),
+            Command::SetStormControl { bridge, config } => self.set_storm_control(bridge, config),
+            Command::SetDuplicateDetection { bridge, config } => self.set_duplicates(bridge, config),
+            Command::ClearDuplicate { bridge, mac } => self.clear_duplicate(bridge, mac),
             _ => panic!("a command that this model does not know"),
         })
     }
@@ -95,6 +99,7 @@ impl Model {
             fdb: HashMap::new(),
             counts: BTreeMap::new(),
             bytes: [0; 2],
+            guard: Guard::default(),
         };
         self.bridges.insert(id.0, bridge);
         Ok(())
@@ -247,7 +252,9 @@ impl Model {
             return Err(CommandError::BadValue);
         }
         let stamp = coarse(self.now);
-        self.bridge_mut(id)?.fdb.insert(mac, Entry { to, owner, sticky, stamp });
+        let bridge = self.bridge_mut(id)?;
+        bridge.fdb.insert(mac, Entry { to, owner, sticky, stamp });
+        bridge.guard.forget(mac);
         Ok(())
     }
 
@@ -292,6 +299,7 @@ impl Model {
             return Err(CommandError::NotFound);
         }
         bridge.fdb.remove(&mac);
+        bridge.guard.forget(mac);
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 
 pub(crate) mod bridge;
 pub(crate) mod command;
+pub(crate) mod guard;
 pub(crate) mod ops;
 pub(crate) mod packet;
 pub(crate) mod promises;

@@ -7,8 +7,9 @@ use proptest::sample::select;
 use vtep::engine::{Command, Flush, Place, Profile, Remote};
 use vtep::table::fdb::Owners;
 use vtep::table::{
-    Admission, Ageing, BridgeConfig, BridgeId, Duration, EndpointConfig, FloodSwitches, Owner, PortConfig, PortId,
-    UnderlayConfig, UnderlayId, UnderlayLink, VlanDecap, VlanEncap,
+    Admission, Ageing, BridgeConfig, BridgeId, DuplicateAction, DuplicateDetection, Duration, EndpointConfig,
+    FloodSwitches, Owner, PortConfig, PortId, Rate, StormControl, UnderlayConfig, UnderlayId, UnderlayLink, VlanDecap,
+    VlanEncap,
 };
 use vtep::wire::{Df, Encapsulation, Label, MacAddr, Tos, Ttl, Vni};
 
@@ -342,7 +343,33 @@ pub(crate) fn command(profile: Profile) -> BoxedStrategy<Command> {
             |(bridge, place, owners)| Command::Flush(Flush { bridge, place, owners })
         ),
     ];
-    prop_oneof![3 => bridges, 3 => endpoints, 4 => flooding(), 8 => entries, 1 => underlay(profile, 0)].boxed()
+    prop_oneof![3 => bridges, 3 => endpoints, 4 => flooding(), 8 => entries, 2 => guard(), 1 => underlay(profile, 0)]
+        .boxed()
+}
+
+/// Storm control and duplicate detection.
+fn guard() -> BoxedStrategy<Command> {
+    let rate = || {
+        let rates = (select(vec![0_u32, 1, 3, 1000]), select(vec![1_u32, 2, 5, 0]));
+        prop::option::weighted(0.7, rates.prop_map(|(per_second, burst)| Rate { per_second, burst }))
+    };
+    let storm = (rate(), rate(), rate()).prop_map(|(broadcast, unknown_unicast, multicast)| StormControl {
+        broadcast,
+        unknown_unicast,
+        multicast,
+    });
+    let seconds = || select(vec![0_u64, 1, 8, 180, 100_000]).prop_map(Duration::from_secs);
+    let action = select(vec![DuplicateAction::Alert, DuplicateAction::Freeze, DuplicateAction::Drop]);
+    let detection = (select(vec![1_u16, 2, 3, 0]), seconds(), action, prop::option::of(seconds()))
+        .prop_map(|(max_moves, window, action, recover)| DuplicateDetection { max_moves, window, action, recover });
+    prop_oneof![
+        3 => (bridge_id(), storm).prop_map(|(bridge, config)| Command::SetStormControl { bridge, config }),
+        4 => (bridge_id(), prop::option::weighted(0.8, detection)).prop_map(|(bridge, config)| {
+            Command::SetDuplicateDetection { bridge, config }
+        }),
+        1 => (bridge_id(), prop::option::of(stations())).prop_map(|(bridge, mac)| Command::ClearDuplicate { bridge, mac }),
+    ]
+    .boxed()
 }
 
 /// A configuration that is not refused for its own sake.

@@ -96,6 +96,7 @@ impl Model {
             bytes: if is_routed { inner.packet() } else { inner.bytes() }.len(),
             learn: None,
             miss: None,
+            dst: inner.dst,
         };
         let ignored = is_vxlan || is_geneve && self.has(Switches::IGNORE_CONTROL);
         if packet.header == Header::Control && !ignored {

@@ -5,8 +5,9 @@ use core::net::IpAddr;
 use vtep::engine::{Command, Flush, Place, Profile, Remote};
 use vtep::table::fdb::Owners;
 use vtep::table::{
-    Admission, Ageing, BridgeConfig, BridgeId, Duration, EndpointAddress, EndpointConfig, FloodSwitches, Owner,
-    PortConfig, PortId, UnderlayConfig, UnderlayId, UnderlayLink, VlanDecap, VlanEncap,
+    Admission, Ageing, BridgeConfig, BridgeId, DuplicateAction, DuplicateDetection, Duration, EndpointAddress,
+    EndpointConfig, FloodSwitches, Owner, PortConfig, PortId, Rate, StormControl, UnderlayConfig, UnderlayId,
+    UnderlayLink, VlanDecap, VlanEncap,
 };
 use vtep::wire::{Df, Encapsulation, Label, MacAddr, Tos, Ttl, Vni};
 
@@ -93,7 +94,36 @@ impl Draw<'_> {
                 place: self.chance(2).then(|| self.place()),
                 owners: if self.chance(3) { Owners::from_bits_truncate(self.byte()) } else { Owners::DYNAMIC },
             }),
+            _ if self.chance(2) => self.guard(),
             _ => self.underlay(profile, 0),
+        }
+    }
+
+    /// Storm control and duplicate detection.
+    fn guard(&mut self) -> Command {
+        let bridge = self.any_bridge();
+        match self.up_to(8) {
+            0..=2 => {
+                let [broadcast, unknown_unicast, multicast] = [(); 3].map(|()| {
+                    let (per_second, burst) = (self.one(&[0, 1, 3, 1000]), self.one(&[1, 2, 5, 0]));
+                    self.chance(2).then_some(Rate { per_second, burst })
+                });
+                let config = StormControl { broadcast, unknown_unicast, multicast };
+                Command::SetStormControl { bridge, config }
+            }
+            3..=6 => {
+                let mut seconds = || Duration::from_secs(self.one(&[8, 180, 1, 100_000, 0]));
+                let (window, recover) = (seconds(), seconds());
+                let config = DuplicateDetection {
+                    max_moves: self.one(&[2, 1, 3, 0]),
+                    window,
+                    action: self.one(&[DuplicateAction::Drop, DuplicateAction::Freeze, DuplicateAction::Alert]),
+                    recover: self.chance(2).then_some(recover),
+                };
+                let config = if self.chance(5) { None } else { Some(config) };
+                Command::SetDuplicateDetection { bridge, config }
+            }
+            _ => Command::ClearDuplicate { bridge, mac: self.chance(2).then(|| self.station()) },
         }
     }
 
