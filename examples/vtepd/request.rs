@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use vtep::wire::{MacAddr, Vni};
+use vtep::wire::{Label, MacAddr, SecurityGroup, TrafficClass, Vni};
 
 use super::node::mac_address;
 
@@ -20,6 +20,7 @@ pub enum What {
     FdbChange(Change),
     FdbFlush(Selection),
     LinkShow(Option<String>),
+    PolicyShow,
     Monitor,
     Log,
 }
@@ -45,6 +46,8 @@ pub struct Change {
     pub state: State,
     pub sticky: bool,
     pub blackhole: bool,
+    /// What its frames are judged and sent with.
+    pub label: Label,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,10 +104,14 @@ pub fn parse(line: &str) -> Result<Request, String> {
             What::LinkShow(Some((*name).to_owned()))
         }
         ["link", ..] => return Err("write link show, or link show dev TAP; -s adds counters".to_owned()),
+        ["policy"] | ["policy", "show" | "list" | "lst"] => What::PolicyShow,
+        ["policy", ..] => return Err("write policy show; -s adds counters".to_owned()),
         ["monitor"] | ["monitor", "fdb"] => What::Monitor,
         ["log"] => What::Log,
-        [] => return Err("an empty request: write fdb show, link show, monitor or log".to_owned()),
-        [word, ..] => return Err(format!("unknown word \"{}\": write fdb, link, monitor or log", printable(word))),
+        [] => return Err("an empty request: write fdb show, link show, policy show, monitor or log".to_owned()),
+        [word, ..] => {
+            return Err(format!("unknown word \"{}\": write fdb, link, policy, monitor or log", printable(word)));
+        }
     };
     Ok(Request { what, json, stats })
 }
@@ -149,6 +156,7 @@ fn change(verb: &str, words: &[&str]) -> Result<Change, String> {
         state: State::Permanent,
         sticky: false,
         blackhole: false,
+        label: Label::NONE,
     };
     let mut words = words.iter();
     while let Some(word) = words.next() {
@@ -158,6 +166,14 @@ fn change(verb: &str, words: &[&str]) -> Result<Change, String> {
             "port" => change.port = Some(port(following(word, &mut words)?)?),
             "vni" => change.vni = Some(vni(following(word, &mut words)?)?),
             "via" => change.via = Some(following(word, &mut words)?.to_owned()),
+            "group" => {
+                let group = group(following(word, &mut words)?)?;
+                change.label = Label::new(group, change.label.class());
+            }
+            "class" => {
+                let class = class(following(word, &mut words)?)?;
+                change.label = Label::new(change.label.group(), class);
+            }
             "self" => {}
             "sticky" => change.sticky = true,
             "blackhole" => change.blackhole = true,
@@ -168,7 +184,7 @@ fn change(verb: &str, words: &[&str]) -> Result<Change, String> {
                 change.state = State::of(word).ok_or_else(|| {
                     format!(
                         "unknown word \"{}\": after the MAC come dev TAP, dst ADDRESS, port N, vni N, via INTERFACE, \
-                         permanent, static, dynamic, extern_learn, sticky, blackhole",
+                         group N, class N, permanent, static, dynamic, extern_learn, sticky, blackhole",
                         printable(word)
                     )
                 })?;
@@ -190,6 +206,9 @@ fn check(change: &Change) -> Result<(), String> {
     }
     if change.blackhole && (change.dst.is_some() || !station || change.state == State::Dynamic) {
         return Err("a blackhole is a permanent entry for a station's MAC, without dst".to_owned());
+    }
+    if !change.label.is_none() && (!station || matches!(change.verb, Verb::Delete | Verb::Append)) {
+        return Err("group and class are a station's: add or replace its entry with them".to_owned());
     }
     match change.verb {
         Verb::Delete => Ok(()),
@@ -225,6 +244,16 @@ fn vni(word: &str) -> Result<Vni, String> {
     word.parse().ok().and_then(Vni::new).ok_or(format!("\"{}\" is no VNI", printable(word)))
 }
 
+fn group(word: &str) -> Result<SecurityGroup, String> {
+    let group = word.parse().ok().and_then(SecurityGroup::new).filter(|group| !group.is_none());
+    group.ok_or_else(|| format!("\"{}\" is no security group: write 1 to {}", printable(word), SecurityGroup::MAX))
+}
+
+fn class(word: &str) -> Result<TrafficClass, String> {
+    let class = word.parse().ok().and_then(TrafficClass::new);
+    class.ok_or_else(|| format!("\"{}\" is no traffic class: write 0 to 7", printable(word)))
+}
+
 /// A word as it can be repeated to whoever sent it.
 fn printable(word: &str) -> String {
     word.chars().take(40).flat_map(char::escape_debug).collect()
@@ -255,6 +284,9 @@ mod tests {
         assert_eq!(selection.states, [State::Dynamic, State::Static]);
         assert!(request.json && !request.stats);
         assert_eq!(parse("link show -s").unwrap(), Request { what: What::LinkShow(None), json: false, stats: true });
+        let label = changed("fdb replace 02:00:00:00:00:01 dst 10.0.0.2 group 12345 class 5").label;
+        assert_eq!((label.group().get(), label.class().get()), (12_345, 5));
+        assert_eq!(parse("policy show -s").unwrap(), Request { what: What::PolicyShow, json: false, stats: true });
         assert_eq!(parse("fdb").unwrap().what, What::FdbShow(Selection::default()));
         assert_eq!((parse("monitor").unwrap().what, parse("log").unwrap().what), (What::Monitor, What::Log));
     }
@@ -283,7 +315,12 @@ mod tests {
             ("fdb add 01:00:5e:00:00:01 dst 10.0.0.2 dynamic", "permanent entries only"),
             ("fdb flush tap0", "chosen with dev TAP"),
             ("link up", "link show"),
-            ("quit", "fdb, link, monitor or log"),
+            ("fdb add 02:00:00:00:00:01 dst 10.0.0.2 group 0", "1 to 16777214"),
+            ("fdb add 02:00:00:00:00:01 dst 10.0.0.2 class 8", "0 to 7"),
+            ("fdb del 02:00:00:00:00:01 group 7", "a station's"),
+            ("fdb append 00:00:00:00:00:00 dst 10.0.0.2 group 7", "a station's"),
+            ("policy fly", "policy show"),
+            ("quit", "fdb, link, policy, monitor or log"),
         ] {
             let error = parse(line).err().unwrap_or_default();
             assert!(error.contains(answer), "{line}: {error}");

@@ -6,10 +6,10 @@ use serde_json::Value;
 use vtep::engine::{Command, CommandError, Done, Flush, Place, Remote};
 use vtep::table::{BridgeId, Owner, PortId};
 use vtep::table::{Instant, fdb::Owners};
-use vtep::wire::{Label, MacAddr};
+use vtep::wire::MacAddr;
 
 use super::Daemon;
-use super::links;
+use super::{links, rules};
 use crate::request::{Change, Request, Selection, State, Verb, What};
 use crate::rows::{Row, rows};
 use crate::setup::UNDERLAY;
@@ -37,6 +37,7 @@ impl Daemon<'_> {
                 None => Ok((0..self.setup.taps.len()).collect()),
             }
             .map(|ports| Answer::Text(links::show(self, &ports, request.json, request.stats))),
+            What::PolicyShow => Ok(Answer::Text(rules::show(self, request.json, request.stats))),
             What::Monitor => Ok(Answer::Monitor { json: request.json }),
             What::Log => {
                 let digest = self.node.engine().digest();
@@ -62,6 +63,12 @@ impl Daemon<'_> {
     fn change(&mut self, now: Instant, change: &Change) -> Result<(), String> {
         let (port, bridge) = self.target(change.dev.as_ref())?;
         self.check_via(change)?;
+        if !change.label.is_none() && self.setup.labels_rules_and_maps().0 == 0 {
+            return Err(
+                "no groups and classes here: start vtepd with --group-of, --policy or one of the flags of classes"
+                    .to_owned(),
+            );
+        }
         let (mac, remote) = (change.mac, change.dst.map(|address| self.remote(change, address)));
         let place = match &remote {
             Some(remote) => Place::Remote(*remote),
@@ -84,8 +91,8 @@ impl Daemon<'_> {
                 Command::FdbAppend { bridge, mac, remote }
             }
             (Verb::Append, Some(remote)) => Command::FdbAppend { bridge, mac, remote },
-            (Verb::Replace, _) => Command::FdbReplace { bridge, mac, place, owner, sticky, label: Label::NONE },
-            (Verb::Add | Verb::Append, _) => Command::FdbAdd { bridge, mac, place, owner, sticky, label: Label::NONE },
+            (Verb::Replace, _) => Command::FdbReplace { bridge, mac, place, owner, sticky, label: change.label },
+            (Verb::Add | Verb::Append, _) => Command::FdbAdd { bridge, mac, place, owner, sticky, label: change.label },
         };
         self.node.command(now, &command).map(drop).map_err(|error| sentence(error, change))
     }

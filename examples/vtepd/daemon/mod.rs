@@ -13,6 +13,7 @@ mod interfaces;
 mod links;
 mod offload;
 mod outbox;
+mod rules;
 mod start;
 mod tap;
 mod train;

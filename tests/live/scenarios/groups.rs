@@ -106,6 +106,9 @@ fn both_ways_over_group_policy() {
     let seen = eventually("both have counted as many", || Both::now(&vtepd, &marks).since(&before).agreed());
     assert!(seen.sent >= 100 && seen.accepted >= 100, "{seen:?}");
     assert_eq!((marks.count("refused"), vtepd.dropped("policy-denied")), (refused, denied));
+    let rules = vtepd.ctl_json("policy show -s");
+    assert_eq!((&rules[0]["from"], &rules[0]["to"]), (&12_345.into(), &6789.into()), "{rules}");
+    assert!(rules[0]["packets"].as_u64().is_some_and(|packets| packets >= 100), "{rules}");
     let fdb = vtepd.ctl("fdb show");
     let line = fdb.lines().find(|line| line.starts_with(&web.mac())).expect("it is learned");
     assert!(line.contains("group 12345 class 0"), "{line}");
@@ -122,6 +125,11 @@ fn both_ways_over_group_policy() {
         });
         assert_eq!(db.count("Icmp", "InEchos"), heard, "none of {drops} was delivered");
     }
+
+    // An operator says what a station is.
+    vtepd.ctl(&format!("fdb replace {} dev tap0 dst 192.0.2.2 group 7 class 3", web.mac()));
+    let fdb = vtepd.ctl("fdb show");
+    assert!(fdb.lines().any(|line| line.starts_with(&web.mac()) && line.contains("group 7 class 3")), "{fdb}");
 
     // What vtepd sends for another group is not let in by the kernel: as many as vtepd has sent.
     other.run(&format!("ip neighbour replace {} lladdr {} dev eth0 nud permanent", web.ip(), web.mac()));
