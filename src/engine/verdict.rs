@@ -2,7 +2,11 @@
 //!
 //! A verdict names its destinations by handle: an index and the generation it had. A command that removes or replaces the
 //! object makes the handle stale, and whoever acts on the verdict afterwards gets
-//! [`RewriteError::StaleHandle`](super::RewriteError::StaleHandle) instead of a packet to the wrong place.
+//! [`RewriteError::StaleHandle`](super::RewriteError::StaleHandle) instead of a packet to the wrong place. So does an
+//! endpoint that was learned, when packets bring others that need its index.
+//!
+//! A generation has 16 bits and goes up by two for each object that gets the index: a verdict is to be carried out before
+//! 32,768 of them have had it, and so before as many packets were stepped.
 
 use core::net::IpAddr;
 

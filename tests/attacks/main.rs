@@ -26,6 +26,7 @@ mod table;
 mod collisions;
 mod figures;
 mod flapping;
+mod groups;
 mod nesting;
 mod poisoning;
 mod spoofing;
