@@ -92,6 +92,22 @@ impl Engine<'_> {
         buffer: &mut [u8],
         input: &Range<usize>,
     ) -> Option<Output> {
+        let Range { start, end } = within(verdict.frame, input)?;
+        let headroom = buffer.get_mut(..end)?.get_mut(..start)?;
+        let to = self.put_plain(verdict, depth, headroom.last_chunk_mut()?, end.wrapping_sub(start))?;
+        Some(Output { to, bytes: start.wrapping_sub(plain::LEN)..end })
+    }
+
+    /// Writes the header of an encapsulation that has no edit and a plain header, in front of `len` bytes; `None` for
+    /// others and where it fails.
+    #[inline(always)]
+    fn put_plain(
+        &self,
+        verdict: &Encapsulate,
+        depth: Depth,
+        header: &mut [u8; plain::LEN],
+        len: usize,
+    ) -> Option<Egress> {
         if depth != Depth::Ethernet || !verdict.edit.is_none() || !verdict.outer.is_plain() {
             return None;
         }
@@ -99,12 +115,28 @@ impl Engine<'_> {
         if endpoint.generation != verdict.endpoint.generation || !endpoint.template.is_plain() {
             return None;
         }
-        let Range { start, end } = within(verdict.frame, input)?;
-        let shared = verdict.outer.shared(end.wrapping_sub(start))?;
-        let header = buffer.get_mut(..end)?.get_mut(..start)?.last_chunk_mut()?;
+        let shared = verdict.outer.shared(len)?;
         endpoint.template.write_plain(&shared, verdict.vni, verdict.outer.ident, header);
-        let to = Egress::Underlay(endpoint.address.underlay);
-        Some(Output { to, bytes: start.wrapping_sub(plain::LEN)..end })
+        Some(Egress::Underlay(endpoint.address.underlay))
+    }
+
+    /// [`Engine::rewrite_into`] of what [`Engine::put_plain`] is for.
+    #[inline(always)]
+    fn plain_into(&self, verdict: &Encapsulate, depth: Depth, input: &[u8], out: &mut [u8]) -> Option<Output> {
+        let frame = verdict.frame.of(input)?;
+        let (header, body) = out.split_first_chunk_mut()?;
+        let body = body.get_mut(..frame.len())?;
+        let to = self.put_plain(verdict, depth, header, frame.len())?;
+        body.copy_from_slice(frame);
+        Some(Output { to, bytes: 0..plain::LEN.wrapping_add(frame.len()) })
+    }
+
+    /// [`Engine::rewrite_head`] of what [`Engine::put_plain`] is for.
+    #[inline(always)]
+    fn plain_head(&self, verdict: &Encapsulate, depth: Depth, input: &[u8], head: &mut [u8]) -> Option<Gather> {
+        let rest = within(verdict.frame, &(0..input.len()))?;
+        let to = self.put_plain(verdict, depth, head.first_chunk_mut()?, rest.len())?;
+        Some(Gather { to, head: plain::LEN, rest })
     }
 
     /// [`Engine::rewrite`] of everything; errors get their names here.
@@ -137,6 +169,11 @@ impl Engine<'_> {
         input: &[u8],
         out: &mut [u8],
     ) -> Result<Output, RewriteError> {
+        if let Verdict::Encapsulate(encapsulate) = verdict {
+            if let Some(output) = self.plain_into(encapsulate, depth, input, out) {
+                return Ok(output);
+            }
+        }
         if needs_options(verdict) {
             let mut scratch = [0; MAX_OPTIONS_LEN];
             let options = self.put_options(verdict, input, &mut scratch);
@@ -158,6 +195,11 @@ impl Engine<'_> {
         input: &[u8],
         head: &mut [u8],
     ) -> Result<Gather, RewriteError> {
+        if let Verdict::Encapsulate(encapsulate) = verdict {
+            if let Some(gather) = self.plain_head(encapsulate, depth, input, head) {
+                return Ok(gather);
+            }
+        }
         if needs_options(verdict) {
             let mut scratch = [0; MAX_OPTIONS_LEN];
             let options = self.put_options(verdict, input, &mut scratch);
