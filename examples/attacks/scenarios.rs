@@ -77,7 +77,7 @@ fn flood_from_nowhere(n: u64) -> Packet {
 const CHOSEN: u64 = 400;
 
 /// MACs that all meet in one pair of buckets, where the hash has this key.
-fn colliding(seed: [u64; 2], n: u64) -> MacAddr {
+pub fn colliding(seed: [u64; 2], n: u64) -> MacAddr {
     use std::sync::OnceLock;
     static KNOWN: OnceLock<Vec<MacAddr>> = OnceLock::new();
     static GUESSED: OnceLock<Vec<MacAddr>> = OnceLock::new();
@@ -85,11 +85,8 @@ fn colliding(seed: [u64; 2], n: u64) -> MacAddr {
     let macs = cell.get_or_init(|| {
         let mut buckets = vec![Bucket::EMPTY; BUCKETS];
         let map = Cuckoo::new(&mut buckets, seed);
-        // As the FDB makes its keys: the bridge above the MAC, its first octet lowest.
-        let key = |mac: MacAddr| {
-            let [a, b, c, d, e, f] = mac.0;
-            u64::from_le_bytes([a, b, c, d, e, f, 0, 0]) | u64::from(X.0) << 48
-        };
+        // As the FDB makes its keys: the bridge above the MAC, its first octet highest.
+        let key = |mac: MacAddr| u64::from(X.0) << 48 | mac.to_u64();
         let target = map.hash(key(mac(0xc0, 0)));
         let hits = (0..).map(|n| mac(0xc0, n)).filter(|mac| map.hash(key(*mac)) == target);
         hits.take(count).collect()

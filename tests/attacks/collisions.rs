@@ -59,3 +59,31 @@ fn with_a_known_seed_two_buckets_fill_and_the_search_is_bounded() {
     let others = (1 << 40..).take(BUCKETS * SLOTS / 2);
     assert!(others.map(|key| visits(&mut map, key).1).all(|placed| placed == Ok(None)));
 }
+
+/// The attack is one: what `examples/attacks` picks for a known seed does meet in two buckets of the forwarding database.
+#[test]
+fn the_chosen_macs_collide_in_the_forwarding_database() {
+    use super::arena::{BUCKETS, SEED, X};
+    use vtep::table::fdb::{BridgeRecord, DestinationRecord, LearnPolicy, Learned, Refusal};
+    use vtep::table::{Destination, Fdb, FdbConfig, FdbMemory, Instant, Meta, PortId};
+
+    let mut buckets = vec![Bucket::EMPTY; BUCKETS];
+    let mut bridges = vec![BridgeRecord::EMPTY; usize::from(X.0) + 1];
+    let mut ports = [DestinationRecord::EMPTY];
+    let memory = FdbMemory {
+        buckets: &mut buckets,
+        bridges: &mut bridges,
+        ports: &mut ports,
+        endpoints: &mut [],
+        groups: &mut [],
+    };
+    let mut fdb = Fdb::new(memory, &FdbConfig { seed: SEED, ..FdbConfig::default() });
+    for n in 0..64 {
+        let mac = super::scenarios::colliding(SEED, n);
+        let port = Destination::Port(PortId(0));
+        let learned = fdb.learn(Instant::ZERO, X, mac, port, Meta::NONE, LearnPolicy::default());
+        let expected = if n < 8 { Learned::New { removed: None } } else { Learned::Refused(Refusal::TableFull) };
+        assert_eq!(learned, expected, "{n}");
+    }
+    assert_eq!(fdb.len(), 8);
+}
