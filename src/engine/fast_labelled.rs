@@ -2,10 +2,11 @@
 //! between known stations.
 
 use super::fast_path::Ready;
+use super::labelled::Judged;
 use super::{Deliver, Encapsulate, EndpointHandle, Engine, OuterFields, Verdict, VerdictKind};
-use crate::table::{BridgeConfig, Destination, EndpointId, Entry, Instant, Owner, PortId, RuleId};
+use crate::table::{Destination, EndpointId, Enforce, Instant, Owner, PortId, RuleId};
 use crate::wire::edit::Edit;
-use crate::wire::{Encapsulation, EtherType, Label, SecurityGroup, TunnelFlags};
+use crate::wire::{Encapsulation, EtherType, Label, TunnelFlags};
 
 impl Engine<'_> {
     /// A frame from a port to an endpoint.
@@ -26,9 +27,13 @@ impl Engine<'_> {
         let label = self.label_from(from, known)?;
         let entry = self.fdb.lookup_probe(now, ready.dst)?;
         let Destination::Endpoint(id) = entry.destination() else { return None };
-        let (judged, rule) = self.allows(ready, network.config, true, label.group(), entry)?;
+        let judged = match &network.config.policy {
+            Some(policy) => self.judge_frame(ready.bridge, policy, true, label.group(), false, Some(entry)),
+            None => None,
+        };
+        let rule = judged.map_or(Some(None), Self::allowed)?;
         let endpoint = self.endpoints.get(id)?;
-        let flags = match judged && network.config.gbp && entry.owner() != Owner::Dynamic {
+        let flags = match judged.is_some() && network.config.gbp && entry.owner() != Owner::Dynamic {
             true => TunnelFlags::A | self.carried(network.config, label),
             false => self.carried(network.config, label),
         };
@@ -85,7 +90,13 @@ impl Engine<'_> {
         if config.vlan.is_some() {
             return None;
         }
-        let (_, rule) = self.allows(ready, network.config, false, ready.label.group(), entry)?;
+        let rule = match &network.config.policy {
+            Some(policy) if policy.at.contains(Enforce::EGRESS) && !(ready.applied && network.config.gbp) => {
+                let to = if config.group.is_none() { self.label(entry).group() } else { config.group };
+                Self::allowed(self.judge(ready.bridge, policy, ready.label.group(), to))?
+            }
+            _ => None,
+        };
         // An engine that has no room for labels at all learns without them.
         let learned = if self.fdb.labels().capacity() == 0 { Label::NONE } else { ready.label };
         if !self.fdb.refresh_labelled(now, ready.src, Destination::Endpoint(from), learned) {
@@ -105,22 +116,10 @@ impl Engine<'_> {
         Some(Label::new(group, port.class.unwrap_or(known.class())))
     }
 
-    /// Whether a policy has said something of a frame, and which rule it was; `None` where it denies.
+    /// The rule that allows a frame, if it was one; `None` where it is denied.
     #[inline(always)]
-    fn allows(
-        &self,
-        ready: &Ready,
-        config: &BridgeConfig,
-        local: bool,
-        from: SecurityGroup,
-        entry: Entry,
-    ) -> Option<(bool, Option<RuleId>)> {
-        let Some(policy) = &config.policy else { return Some((false, None)) };
-        match self.judge_frame(ready.bridge, policy, local, from, ready.applied && config.gbp, Some(entry)) {
-            None => Some((false, None)),
-            Some(judged) if judged.denied.is_none() => Some((true, judged.rule)),
-            Some(_) => None,
-        }
+    fn allowed(judged: Judged) -> Option<Option<RuleId>> {
+        if judged.denied.is_some() { None } else { Some(judged.rule) }
     }
 
     #[inline(always)]

@@ -190,6 +190,7 @@ impl Engine<'_> {
     }
 
     /// What the policy says of one pair of groups.
+    #[inline(always)]
     pub(super) fn judge(
         &self,
         bridge: BridgeId,
