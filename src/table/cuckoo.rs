@@ -298,7 +298,8 @@ impl<'a> Cuckoo<'a> {
         if self.step_aside(key, value, hash) {
             return Ok(None);
         }
-        let mut near = Search::<MAX_VISITS_FULL>::new(hash);
+        let mut notes = [Visit::NOWHERE; MAX_VISITS_FULL];
+        let mut near = Search::new(hash, &mut notes);
         match near.run(self, &mut judge) {
             Some(find @ Find { dead: true, .. }) => Ok(self.take(&near, find, key, value)),
             None if self.is_crowded() => Err(Full),
@@ -336,14 +337,15 @@ impl<'a> Cuckoo<'a> {
         hash: Hash,
         mut judge: impl FnMut(u64, u64) -> Fate,
     ) -> Result<Option<(u64, u64)>, Full> {
-        let mut far = Search::<MAX_VISITS>::new(hash);
+        let mut notes = [Visit::NOWHERE; MAX_VISITS];
+        let mut far = Search::new(hash, &mut notes);
         let find = far.run(self, &mut judge).ok_or(Full)?;
         Ok(self.take(&far, find, key, value))
     }
 
     /// Puts a key into a candidate bucket by moving others along the way to the slot found. Returns what
     /// that slot held.
-    fn take<const N: usize>(&mut self, search: &Search<N>, find: Find, key: u64, value: u64) -> Option<(u64, u64)> {
+    fn take(&mut self, search: &Search<'_>, find: Find, key: u64, value: u64) -> Option<(u64, u64)> {
         let mut lane = find.lane;
         let mut visit = search.visit(find.at);
         let gone = self.slot(visit.bucket, lane);
@@ -501,6 +503,7 @@ struct Visit {
 
 impl Visit {
     const NONE: u16 = u16::MAX;
+    const NOWHERE: Self = Self::candidate(u32::MAX);
 
     const fn candidate(bucket: u32) -> Self {
         Self { bucket, parent: Self::NONE, lane: 0 }
@@ -517,17 +520,18 @@ struct Find {
 }
 
 /// A breadth-first search for a slot, from the two candidates outwards. No recursion, no heap.
-struct Search<const N: usize> {
+struct Search<'n> {
     start: Hash,
-    visits: [Visit; N],
+    /// Space for notes, which stands with the caller: returned by value, it would be needed twice.
+    visits: &'n mut [Visit],
     len: u16,
 }
 
-impl<const N: usize> Search<N> {
-    fn new(hash: Hash) -> Self {
-        let mut visits = [Visit::candidate(hash.first); N];
-        if let Some(second) = visits.get_mut(1) {
-            second.bucket = hash.second;
+impl<'n> Search<'n> {
+    fn new(hash: Hash, visits: &'n mut [Visit]) -> Self {
+        let candidates = [hash.first, hash.second].map(Visit::candidate);
+        for (visit, candidate) in visits.iter_mut().zip(candidates) {
+            *visit = candidate;
         }
         Self { start: hash, visits, len: if hash.first == hash.second { 1 } else { 2 } }
     }
@@ -569,7 +573,7 @@ impl<const N: usize> Search<N> {
     }
 
     fn visit(&self, at: u16) -> Visit {
-        self.visits.get(usize::from(at)).copied().unwrap_or(Visit::candidate(u32::MAX))
+        self.visits.get(usize::from(at)).copied().unwrap_or(Visit::NOWHERE)
     }
 }
 
