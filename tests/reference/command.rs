@@ -313,10 +313,12 @@ impl Model {
         }
         let to = self.resolve(id, place)?;
         let stamp = coarse(self.now);
+        let held = self.is_held(id.0, mac).is_some();
         let fdb = &mut self.bridge_mut(id)?.fdb;
         match fdb.get_mut(&mac) {
             Some(entry) if entry.to == to => entry.stamp = stamp,
-            Some(entry) if entry.sticky || entry.owner != Owner::Dynamic => return Err(CommandError::Owned),
+            // A duplicate stays where it is, whoever says that it was heard elsewhere.
+            Some(entry) if held || entry.sticky || entry.owner != Owner::Dynamic => return Err(CommandError::Owned),
             _ => {
                 fdb.insert(mac, Entry { to, owner: Owner::Dynamic, sticky: false, stamp });
             }
