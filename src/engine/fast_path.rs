@@ -28,7 +28,7 @@ pub(super) struct Ready {
     pub(super) src: Probe,
     pub(super) dst: Probe,
     pub(super) frame: Span,
-    from: From,
+    kind: Kind,
     pub(super) bridge: BridgeId,
     /// Of a frame from a port, what the outer header will need.
     pub(super) flow: u32,
@@ -54,9 +54,9 @@ struct Content<'a> {
     span: Span,
 }
 
-/// Where it came from.
+/// Where it came from, and what its bridge knows.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum From {
+enum Kind {
     Port(PortId),
     Endpoint(EndpointId),
     /// The same two, in a bridge that knows security groups or traffic classes.
@@ -83,7 +83,7 @@ impl Ready {
         src: Probe::NOWHERE,
         dst: Probe::NOWHERE,
         frame: Span::new(0, 0),
-        from: From::Elsewhere,
+        kind: Kind::Elsewhere,
         bridge: BridgeId(0),
         flow: 0,
         tos: 0,
@@ -118,13 +118,13 @@ impl Engine<'_> {
     /// `version` is that of the endpoints when the packet was read.
     #[inline(always)]
     pub(super) fn decide_fast(&mut self, now: Instant, ready: &Ready, version: u64) -> Fast {
-        let fast = match ready.from {
-            From::Port(port) => self.known_endpoint(now, ready, port),
+        let fast = match ready.kind {
+            Kind::Port(port) => self.known_endpoint(now, ready, port),
             // Learning from the packets before may have given the endpoint's place to another one.
-            From::Endpoint(id) if version == self.endpoints.version() => self.known_port(now, ready, id),
-            From::LabelledPort(_) => return Fast::Labelled,
-            From::LabelledEndpoint(_) if version == self.endpoints.version() => return Fast::Labelled,
-            From::Endpoint(_) | From::LabelledEndpoint(_) | From::Elsewhere => return Fast::None,
+            Kind::Endpoint(id) if version == self.endpoints.version() => self.known_port(now, ready, id),
+            Kind::LabelledPort(_) => return Fast::Labelled,
+            Kind::LabelledEndpoint(_) if version == self.endpoints.version() => return Fast::Labelled,
+            Kind::Endpoint(_) | Kind::LabelledEndpoint(_) | Kind::Elsewhere => return Fast::None,
         };
         fast.unwrap_or(Fast::None)
     }
@@ -132,9 +132,9 @@ impl Engine<'_> {
     /// [`Engine::decide_fast`] in a bridge that knows labels; false where it has changed nothing.
     #[inline(never)]
     pub(super) fn decide_labelled(&mut self, now: Instant, ready: &Ready, verdict: &mut Verdict) -> bool {
-        let done = match ready.from {
-            From::LabelledPort(port) => self.encapsulate_labelled(now, ready, port, verdict),
-            From::LabelledEndpoint(id) => self.deliver_labelled(now, ready, id, verdict),
+        let done = match ready.kind {
+            Kind::LabelledPort(port) => self.encapsulate_labelled(now, ready, port, verdict),
+            Kind::LabelledEndpoint(id) => self.deliver_labelled(now, ready, id, verdict),
             _ => None,
         };
         done.is_some()
@@ -146,14 +146,14 @@ impl Engine<'_> {
         let record = self.bridge(port.bridge)?;
         let inner = Inner::parse_ethernet(bytes).ok()?;
         let frame = Span::new(0, u32::try_from(bytes.len()).ok()?);
-        let from = match record.fast && port.learning && port.vlan.is_none() && is_plain(&inner) {
-            true if record.labelled => From::LabelledPort(id),
-            true => From::Port(id),
-            false => From::Elsewhere,
+        let kind = match record.fast && port.learning && port.vlan.is_none() && is_plain(&inner) {
+            true if record.labelled => Kind::LabelledPort(id),
+            true => Kind::Port(id),
+            false => Kind::Elsewhere,
         };
         ready.flow = flow_hash(self.seed, &inner, bytes);
         (ready.tos, ready.ttl, ready.df) = (inner.tos(), inner.ttl(), inner.df());
-        self.put(ready, port.bridge, &inner, frame, from);
+        self.put(ready, port.bridge, &inner, frame, kind);
         Some(())
     }
 
@@ -215,24 +215,24 @@ impl Engine<'_> {
         let inner = Inner::parse_ethernet(inner).ok()?;
         // Neither control, nor a frame not to be learned from.
         let payload = protocol == EtherType::ETHERNET && !flags.intersects(TunnelFlags::O.union(TunnelFlags::D));
-        let from = match payload && network.bridge.fast && is_plain(&inner) && keeps_ecn(&inner, tos) {
+        let kind = match payload && network.bridge.fast && is_plain(&inner) && keeps_ecn(&inner, tos) {
             true if network.bridge.labelled => {
                 ready.applied = flags.contains(TunnelFlags::A);
                 ready.label = Label::new(found.group, found.class.unwrap_or_default());
-                From::LabelledEndpoint(endpoint)
+                Kind::LabelledEndpoint(endpoint)
             }
-            true => From::Endpoint(endpoint),
-            false => From::Elsewhere,
+            true => Kind::Endpoint(endpoint),
+            false => Kind::Elsewhere,
         };
-        self.put(ready, bridge, &inner, span, from);
+        self.put(ready, bridge, &inner, span, kind);
         Some(())
     }
 
     #[inline(always)]
-    fn put(&self, ready: &mut Ready, bridge: BridgeId, inner: &Inner, frame: Span, from: From) {
+    fn put(&self, ready: &mut Ready, bridge: BridgeId, inner: &Inner, frame: Span, kind: Kind) {
         ready.src = self.fdb.probe(bridge, inner.src());
         ready.dst = self.fdb.probe(bridge, inner.dst());
-        (ready.frame, ready.from, ready.bridge) = (frame, from, bridge);
+        (ready.frame, ready.kind, ready.bridge) = (frame, kind, bridge);
     }
 
     /// A frame from a port to an endpoint.
