@@ -14,6 +14,9 @@ use super::{BridgeId, Duration, Instant};
 use crate::wire::MacAddr;
 
 /// When a MAC that moves is a duplicate, and what follows.
+///
+/// Ends of windows and recoveries are kept in 48 bits of milliseconds of the engine's clock: what ends later than in 8,900
+/// years never does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]

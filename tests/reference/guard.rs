@@ -8,6 +8,9 @@ use vtep::wire::MacAddr;
 
 use super::bridge::{Expected, Model, To};
 
+/// From here on, milliseconds are for ever, as [`DuplicateDetection`] says.
+const NEVER: u64 = (1 << 48) - 1;
+
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Guard {
     storm: StormControl,
@@ -78,11 +81,12 @@ impl Model {
         if !again {
             let count = before.map_or(0, |moves| moves.count) + 1;
             let duplicate = count >= detection.max_moves;
-            let after = |time: vtep::table::Duration| now.saturating_add(time.as_millis());
+            let after =
+                |time: vtep::table::Duration| Some(now.saturating_add(time.as_millis())).filter(|at| *at < NEVER);
             let until = match (duplicate, before) {
-                (true, _) => detection.recover.map(after),
+                (true, _) => detection.recover.and_then(after),
                 (false, Some(moves)) => moves.until,
-                (false, None) => Some(after(detection.window)),
+                (false, None) => after(detection.window),
             };
             guard.moves.insert(mac, Moves { count, duplicate, until });
             if !duplicate {
