@@ -51,8 +51,8 @@ pub enum CopyDecision {
 }
 
 impl Engine<'_> {
-    /// What [`Engine::step`] would decide about a packet now, and why. Runs the same code and changes nothing, counters
-    /// included.
+    /// What [`Engine::step`] would decide about a packet now, and why. Runs the same code, that of the whole step (which
+    /// the fast path takes short cuts through, to the same verdict), and changes nothing, counters included.
     ///
     /// Cost: that of a step that learns nothing.
     #[must_use]
