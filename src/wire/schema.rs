@@ -197,6 +197,8 @@ fn data_of<'a, T: TypedOption>(option: &OptionView<'a>) -> Result<&'a T, Reason>
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::wire::Layer;
 
@@ -299,5 +301,39 @@ mod tests {
         let strict = Schema { check_critical_bit: true, ..Schema::DEFAULT };
         assert_eq!(strict.read(&[], &GROUP, false).unwrap_err().reason, Reason::CriticalBitMismatch);
         assert!(Schema::DEFAULT.read(&[], &GROUP, false).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn a_plain_area_is_read_as_any_other(
+            parts in prop::collection::vec((0..4_usize, any::<[u8; 4]>(), 0..4_u8, any::<bool>()), 0..6),
+            cut in 0..3_usize,
+            max_options in 0..6_u8,
+            role in prop_oneof![Just(OffloadRole::Endpoint), Just(OffloadRole::Offload)],
+            duplicates in prop_oneof![Just(Duplicates::First), Just(Duplicates::Last), Just(Duplicates::Reject)],
+        ) {
+            let mut area = Vec::new();
+            for (which, data, words, small) in parts {
+                let [.., low] = data;
+                let data = if small { [0, 0, 0, low & 7] } else { data };
+                match which {
+                    0 => area.extend(GROUP[..4].iter().chain(&data)),
+                    1 => area.extend(CLASS[..4].iter().chain(&[data[3], 0, 0, 0])),
+                    // Critical or not, of any length.
+                    _ => {
+                        area.extend([0x01, 0x02, data[0], words]);
+                        area.extend(data.iter().cycle().take(usize::from(words) * 4));
+                    }
+                }
+            }
+            area.truncate(area.len().saturating_sub(cut));
+            let schema = Schema { max_options, role, duplicates, ..Schema::DEFAULT };
+            for schema in [schema, Schema { group: None, class: None, ..schema }] {
+                if let Some(found) = schema.read_plain(&area) {
+                    prop_assert_eq!(schema.read_any(&[], &area, true), Ok(found));
+                    prop_assert_eq!(schema.read_any(&[], &area, false), Ok(found));
+                }
+            }
+        }
     }
 }

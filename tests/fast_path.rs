@@ -1,0 +1,215 @@
+//! The fast path: common packets between known stations, and what tells them from others that look alike.
+//!
+//! `Engine::explain` decides by the whole step, so it says what the fast path has to say; the plain bridge of
+//! `tests/engine_model` and `tests/batch` do the same for traffic of all kinds.
+#![allow(
+    missing_docs,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::std_instead_of_core,
+    clippy::unwrap_used
+)]
+
+mod common;
+
+use core::net::{IpAddr, Ipv4Addr};
+
+use common::world::build::inner_ip;
+use common::world::{A, B, Frame, Ip, PROFILES, Packet, R, REMOTE, S, THIRD, Vtep, mac};
+use proptest::prelude::*;
+use vtep::engine::{Command, Event, Input, Place, Profile, Verdict};
+use vtep::table::{BridgeConfig, BridgeId, Duration, PortConfig, PortId, UnderlayId, VlanDecap, VlanEncap};
+use vtep::wire::Encapsulation;
+use vtep::wire::edit::{Edit, VlanEdit};
+
+/// Endpoints that a [`Vtep`] has room for.
+const ENDPOINTS: u8 = 32;
+
+/// A VTEP that has heard A at port 0, B at port 1, and R at the first remote.
+fn acquainted(profile: Profile) -> Vtep {
+    let mut vtep = Vtep::vxlan(profile);
+    vtep.on_port(0, &Frame::arp([0xff; 6], A).bytes());
+    vtep.on_port(1, &Frame::arp([0xff; 6], B).bytes());
+    vtep.on_underlay(&Packet::from_r_to_a().bytes());
+    vtep.events();
+    vtep
+}
+
+fn from(src: IpAddr, dst: [u8; 6], station: [u8; 6]) -> Vec<u8> {
+    Packet { src, ..Packet::vxlan(&Frame::new(dst, station).bytes()) }.bytes()
+}
+
+#[test]
+fn a_port_in_a_vlan_gets_the_tag() {
+    for profile in PROFILES {
+        let mut vtep = acquainted(profile);
+        vtep.port_0_in_vlan(7);
+        let tagged = Frame::arp([0xff; 6], A).vlan(7).bytes();
+        vtep.on_port(0, &tagged);
+        let Verdict::Deliver(deliver) = vtep.on_underlay(&Packet::from_r_to_a().bytes()) else { panic!() };
+        assert_eq!(deliver.edit, Edit::NONE.with_vlan(VlanEdit::PushVlan(7)), "{profile:?}");
+    }
+}
+
+#[test]
+fn a_port_that_does_not_learn_keeps_nobody_young() {
+    for profile in PROFILES {
+        let mut vtep = acquainted(profile);
+        let config = PortConfig { learning: false, ..PortConfig::new(BridgeId(0)) };
+        vtep.command(Command::SetPort { id: PortId(0), config });
+        vtep.later();
+        assert!(matches!(vtep.on_port(0, &Frame::new(R, A).bytes()), Verdict::Encapsulate(_)));
+        vtep.on_port(1, &Frame::new(R, B).bytes());
+        let age = |station| vtep.engine.lookup(BridgeId(0), mac(station)).unwrap().age();
+        assert!(age(A) >= Duration::from_secs(9), "{profile:?}: {:?}", age(A));
+        assert_eq!(age(B), Duration::ZERO);
+    }
+}
+
+/// The endpoint that a packet came from when it was read may be another one when its turn comes.
+#[test]
+fn in_a_batch_a_sender_is_who_it_is_when_its_packet_has_its_turn() {
+    let remote = |n: u8| IpAddr::V4(Ipv4Addr::new(192, 0, 2, 100 + n));
+    let station = |n: u8| [2, 0, 0, 0, 2, n];
+    let mut vteps = [(); 2].map(|()| {
+        let mut vtep = Vtep::vxlan(Profile::Rfc);
+        vtep.on_port(0, &Frame::arp([0xff; 6], A).bytes());
+        for n in 0..ENDPOINTS {
+            vtep.on_underlay(&from(remote(n), A, station(n)));
+        }
+        assert_eq!(vtep.engine.endpoints().len(), usize::from(ENDPOINTS));
+        vtep.events();
+        vtep
+    });
+    let first = Frame::new([0xff; 6], station(0)).bytes();
+    let (newcomer, old) = (from(remote(99), A, S), from(remote(0), A, S));
+    let inputs = [
+        // The first remote's only station comes to us, so that a newcomer may take the remote's place.
+        Input::from_port(PortId(1), &first),
+        Input::from_underlay(UnderlayId(0), &newcomer),
+        // Once it was known there; now it is nobody we have room for, whose station is somewhere else.
+        Input::from_underlay(UnderlayId(0), &old),
+        Input::from_underlay(UnderlayId(0), &old),
+    ];
+    let [single, batch] = &mut vteps;
+    let now = single.now;
+    let expected: Vec<Verdict> = inputs.iter().map(|input| single.engine.step(now, input)).collect();
+    let mut verdicts = [Verdict::NOTHING; 4];
+    assert_eq!(batch.engine.step_batch(now, &inputs, &mut verdicts), 4);
+    assert_eq!(verdicts[..], expected[..]);
+    let events = single.events();
+    assert_eq!(batch.events(), events);
+    let crowded =
+        |event: &Event| matches!(event, Event::TableFull { place: Place::Remote(r), .. } if r.address == remote(0));
+    assert!(events.iter().any(crowded), "{events:?}");
+    assert_eq!(batch.state(), single.state());
+}
+
+/// A world in which most packets are common ones, and one thing about it.
+#[derive(Clone, Debug)]
+struct World {
+    profile: Profile,
+    encap: VlanEncap,
+    decap: VlanDecap,
+    /// Port 1 is in a VLAN.
+    tagged_port: bool,
+    learning: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Sent {
+    /// Port 0 or 1, or one of two remotes.
+    from: u8,
+    src: usize,
+    dst: usize,
+    ipv6: bool,
+    arp: bool,
+    tos: u8,
+    outer_tos: u8,
+    tag: Option<u16>,
+    len: usize,
+    cut: bool,
+}
+
+fn world() -> impl Strategy<Value = World> {
+    let encap = prop_oneof![
+        3 => Just(VlanEncap::Strip), 1 => Just(VlanEncap::Keep), 1 => Just(VlanEncap::Drop), 1 => Just(VlanEncap::Map(9))
+    ];
+    let decap = prop_oneof![
+        3 => Just(VlanDecap::Drop), 1 => Just(VlanDecap::Keep), 1 => Just(VlanDecap::Strip), 1 => Just(VlanDecap::Map(9))
+    ];
+    (prop::sample::select(&PROFILES[..]), encap, decap, prop::bool::weighted(0.3), prop::bool::weighted(0.8)).prop_map(
+        |(profile, encap, decap, tagged_port, learning)| World { profile, encap, decap, tagged_port, learning },
+    )
+}
+
+fn sent() -> impl Strategy<Value = Sent> {
+    let rarely = |odds| prop::bool::weighted(odds);
+    let tag = prop::option::weighted(0.2, prop::sample::select(&[7_u16, 9, 0x2007][..]));
+    let tos = prop_oneof![3 => Just(0_u8), 2 => 0..4_u8, 1 => any::<u8>()];
+    let what = (0..4_u8, 0..4_usize, 0..5_usize, rarely(0.3), rarely(0.1), tos.clone());
+    (what, tos, tag, prop_oneof![4 => 64..200_usize, 1 => 1400..1520_usize], rarely(0.05)).prop_map(
+        |((from, src, dst, ipv6, arp, tos), outer_tos, tag, len, cut)| Sent {
+            from,
+            src,
+            dst,
+            ipv6,
+            arp,
+            tos,
+            outer_tos,
+            tag,
+            len,
+            cut,
+        },
+    )
+}
+
+impl Sent {
+    fn bytes(&self) -> Vec<u8> {
+        const STATIONS: [[u8; 6]; 5] = [A, B, R, S, [0xff; 6]];
+        let (src, dst) = (STATIONS[self.src], STATIONS[self.dst]);
+        let frame = if self.arp {
+            Frame::arp(dst, src)
+        } else {
+            let mut packet = Ip { tos: self.tos, ..inner_ip(self.ipv6) };
+            packet.payload.resize(self.len, 0x5a);
+            Frame::ip(dst, src, &packet)
+        };
+        let mut inner = self.tag.map_or_else(|| frame.clone(), |tci| frame.clone().vlan(tci)).bytes();
+        if self.cut {
+            inner.truncate(20);
+        }
+        match self.from {
+            0 | 1 => inner,
+            from => {
+                let src = if from == 2 { REMOTE } else { THIRD };
+                Packet { src, tos: self.outer_tos, ..Packet::vxlan(&inner) }.bytes()
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #[test]
+    fn it_decides_as_the_whole_step(world in world(), packets in prop::collection::vec(sent(), 30..80)) {
+        let World { profile, encap, decap, tagged_port, learning } = world;
+        let mut vtep = Vtep::with(profile, Encapsulation::Vxlan, |setup| {
+            setup.bridge = BridgeConfig { vlan_encap: encap, vlan_decap: decap, ..setup.bridge };
+        });
+        let vlan = tagged_port.then_some(7);
+        vtep.command(Command::RemovePort { id: PortId(1) });
+        vtep.command(Command::AddPort { id: PortId(1), config: PortConfig { vlan, learning, ..PortConfig::new(BridgeId(0)) } });
+        for sent in &packets {
+            let bytes = sent.bytes();
+            let input = match sent.from {
+                port @ (0 | 1) => Input::from_port(PortId(port.into()), &bytes),
+                _ => Input::from_underlay(UnderlayId(0), &bytes),
+            };
+            let told = vtep.engine.explain(vtep.now, &input).verdict;
+            prop_assert_eq!(vtep.step(&input), told, "{:?}", sent);
+        }
+    }
+}
