@@ -111,7 +111,7 @@ impl Engine<'_> {
         let place = match (learn.source, packet.origin) {
             (Source::Port(port), _) => Place::Port(port),
             (Source::Endpoint { .. }, Origin::Tunnel(bridge, carrier)) => {
-                Place::Remote(Self::address_of(self.bridge_config(bridge)?, carrier).into())
+                Place::Remote(carrier.tracks.address(self.bridge_config(bridge)?).into())
             }
             _ => return None,
         };

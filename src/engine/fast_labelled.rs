@@ -3,10 +3,10 @@
 
 use super::fast_path::Ready;
 use super::labelled::Judged;
-use super::{Deliver, Encapsulate, EndpointHandle, Engine, OuterFields, Verdict, VerdictKind};
+use super::{Deliver, Encapsulate, EndpointHandle, Engine, Verdict, VerdictKind};
 use crate::table::{Destination, EndpointId, Enforce, Instant, Owner, PortId, RuleId};
 use crate::wire::edit::Edit;
-use crate::wire::{Encapsulation, EtherType, Label, TunnelFlags};
+use crate::wire::{Encapsulation, Label, TunnelFlags};
 
 impl Engine<'_> {
     /// A frame from a port to an endpoint.
@@ -37,18 +37,7 @@ impl Engine<'_> {
             true => TunnelFlags::A | self.carried(network.config, label),
             false => self.carried(network.config, label),
         };
-        let outer = OuterFields {
-            src_port: self.source_ports.map(ready.flow),
-            ident: self.ident(),
-            tos: ready.tos,
-            ttl: ready.ttl,
-            df: ready.df,
-            flags,
-            label,
-            options: 0,
-            dscp: OuterFields::DSCP_OF_TEMPLATE,
-            protocol: EtherType::ETHERNET,
-        };
+        let outer = self.outer_of(ready, self.ident(), flags, label);
         let geneve = endpoint.address.encapsulation == Encapsulation::Geneve;
         let options = if geneve { u32::from(self.options_len(&outer)) } else { 0 };
         let too_long = ready.frame.len.saturating_add(options) > endpoint.max_frame;
@@ -92,7 +81,7 @@ impl Engine<'_> {
         }
         let rule = match &network.config.policy {
             Some(policy) if policy.at.contains(Enforce::EGRESS) && !(ready.applied && network.config.gbp) => {
-                let to = if config.group.is_none() { self.label(entry).group() } else { config.group };
+                let to = config.group_of(self.label(entry).group());
                 Self::allowed(self.judge(ready.bridge, policy, ready.label.group(), to))?
             }
             _ => None,
@@ -112,8 +101,7 @@ impl Engine<'_> {
     #[inline(always)]
     fn label_from(&self, id: PortId, known: Label) -> Option<Label> {
         let port = self.port(id)?;
-        let group = if port.group.is_none() { known.group() } else { port.group };
-        Some(Label::new(group, port.class.unwrap_or(known.class())))
+        Some(Label::new(port.group_of(known.group()), port.class.unwrap_or(known.class())))
     }
 
     /// The rule that allows a frame, if it was one; `None` where it is denied.

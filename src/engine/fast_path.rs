@@ -9,8 +9,7 @@ use core::net::IpAddr;
 
 use super::senders::{Sender, Tracks};
 use super::{
-    Deliver, Encapsulate, EndpointHandle, Engine, Form, Ingress, Input, OuterFields, PortHandle, Switches, Verdict,
-    VerdictKind,
+    Deliver, Encapsulate, EndpointHandle, Engine, Form, Ingress, Input, OuterFields, PortHandle, Verdict, VerdictKind,
 };
 use crate::table::fdb::Probe;
 use crate::table::{
@@ -22,7 +21,8 @@ use crate::wire::{
     Ecn, EtherType, FrameKind, Inner, IpKind, Label, Outer, Span, Tunnel, TunnelFlags, Vni, ecn, flow_hash, outer,
 };
 
-/// A packet of the fast path that has been read, before the FDB was asked: what is needed of it afterwards. 64 bytes.
+/// A packet of the fast path that has been read, before the FDB was asked: what is needed of it afterwards. At most 64
+/// bytes, a line of the cache.
 #[derive(Clone, Copy)]
 pub(super) struct Ready {
     pub(super) src: Probe,
@@ -76,6 +76,8 @@ pub(super) enum Fast {
     /// It is for the whole step.
     None,
 }
+
+const _: () = assert!(size_of::<Ready>() <= 64, "a batch of them is on the stack");
 
 impl Ready {
     /// A packet for the whole step.
@@ -160,7 +162,7 @@ impl Engine<'_> {
     #[inline(never)]
     fn ready_tunnel(&mut self, id: UnderlayId, form: Form, bytes: &[u8], ready: &mut Ready) -> Option<()> {
         let checks = self.underlay(id)?.checks();
-        if form == Form::Frame && !self.switches.contains(Switches::STRICT_RESERVED) {
+        if form == Form::Frame {
             if let Some(common) = Common::parse(bytes, &self.udp_ports, &checks) {
                 let content = Content {
                     tracks: Tracks {
@@ -176,8 +178,7 @@ impl Engine<'_> {
                     flags: common.flags,
                     policy: common.policy,
                     protocol: common.protocol,
-                    // Nobody looks at its reserved bits.
-                    header: &[],
+                    header: common.header,
                     options: common.options,
                     inner: common.inner,
                     span: common.inner_span(),
@@ -188,19 +189,21 @@ impl Engine<'_> {
         self.ready_other_tunnel(id, form, bytes, ready)
     }
 
-    /// Reads a packet of any shape.
+    /// Reads a packet of any other shape.
     #[inline(never)]
     fn ready_other_tunnel(&mut self, id: UnderlayId, form: Form, bytes: &[u8], ready: &mut Ready) -> Option<()> {
         let checks = self.underlay(id)?.checks();
         let parsed = match form {
-            Form::Frame => outer::parse(bytes, &self.udp_ports, &checks),
+            // It has not the common shape.
+            Form::Frame => outer::parse_any(bytes, &self.udp_ports, &checks),
             Form::Packet => outer::parse_ip(bytes, &self.udp_ports, &checks),
             Form::Datagram(datagram) => outer::parse_udp_payload(bytes, &datagram, &self.udp_ports, &checks),
         };
-        let Outer { src, dst, dst_port, tos, checksum, tunnel, .. } = parsed.ok()??;
+        let outer = parsed.ok()??;
+        let Outer { tos, tunnel, .. } = outer;
         let (header, options, inner) = (tunnel.header.of(bytes)?, tunnel.options.of(bytes)?, tunnel.inner.of(bytes)?);
-        let Tunnel { encap: encapsulation, vni, flags, policy, protocol, inner: span, .. } = tunnel;
-        let tracks = Tracks { underlay: id, src, dst, dst_port, checksum, encapsulation, vni };
+        let Tunnel { flags, policy, protocol, inner: span, .. } = tunnel;
+        let tracks = Tracks::new(id, &outer);
         self.ready_content(Content { tracks, tos, flags, policy, protocol, header, options, inner, span }, ready)
     }
 
@@ -275,20 +278,26 @@ impl Engine<'_> {
             vni,
             frame: ready.frame,
             edit: Edit::NONE,
-            outer: OuterFields {
-                src_port: self.source_ports.map(ready.flow),
-                ident: self.ident().wrapping_sub(1),
-                tos: ready.tos,
-                ttl: ready.ttl,
-                df: ready.df,
-                flags: TunnelFlags::empty(),
-                label: Label::NONE,
-                options: 0,
-                dscp: OuterFields::DSCP_OF_TEMPLATE,
-                protocol: EtherType::ETHERNET,
-            },
+            outer: self.outer_of(ready, self.ident().wrapping_sub(1), TunnelFlags::empty(), Label::NONE),
             shared: false,
         })
+    }
+
+    /// The outer header's share of a frame from a port.
+    #[inline(always)]
+    pub(super) const fn outer_of(&self, ready: &Ready, ident: u16, flags: TunnelFlags, label: Label) -> OuterFields {
+        OuterFields {
+            src_port: self.source_ports.map(ready.flow),
+            ident,
+            tos: ready.tos,
+            ttl: ready.ttl,
+            df: ready.df,
+            flags,
+            label,
+            options: 0,
+            dscp: OuterFields::DSCP_OF_TEMPLATE,
+            protocol: EtherType::ETHERNET,
+        }
     }
 
     /// The verdict of a delivery.

@@ -5,6 +5,7 @@ use core::net::IpAddr;
 use super::decision::{Decision, Learn, Network, Source};
 use super::forward::Frame;
 use super::packet::{Carrier, End, Origin, Packet};
+use super::senders::Tracks;
 use super::{DropReason, Engine, Form, PuntReason, Switches, Verdict};
 use crate::table::{
     Admission, Ageing, Bridge, BridgeConfig, BridgeId, Endpoint, EndpointAddress, EndpointConfig, EndpointId, Instant,
@@ -34,22 +35,14 @@ impl Engine<'_> {
             }
             Err(error) => return Packet::refused(error.into()),
         };
-        if !is_sender(outer.src) {
-            return Packet::refused(DropReason::OuterSourceInvalid);
-        }
-        if underlay.is_local(outer.src) {
-            return Packet::refused(DropReason::OuterSourceOwn);
-        }
-        let tunnel = &outer.tunnel;
-        let bridge = self.vnis.bridge(tunnel.encap, outer.dst_port, tunnel.vni);
-        let Some(network) = bridge.and_then(|bridge| self.network(bridge)) else {
-            return Packet::refused(DropReason::UnknownVni);
+        let tracks = Tracks::new(id, &outer);
+        let network = match self.receiver(&tracks) {
+            Ok(network) => network,
+            Err(reason) => return Packet::refused(reason),
         };
-        if !self.is_ours(id, underlay, network.bridge, outer.dst) {
-            return Packet::refused(DropReason::OuterDestinationForeign);
-        }
+        let tunnel = &outer.tunnel;
         match self.check_tunnel_header(network.config, &outer, bytes) {
-            Ok(found) => self.read_inner(id, network, (&outer, found), bytes),
+            Ok(found) => self.read_inner(network, (tracks, &outer, found), bytes),
             Err(error) => {
                 let reason = DropReason::from(error);
                 match reason.has_vni() {
@@ -64,9 +57,8 @@ impl Engine<'_> {
     #[inline(always)]
     fn read_inner(
         &self,
-        underlay: UnderlayId,
         network: Network<'_>,
-        (outer, found): (&Outer, Found),
+        (tracks, outer, found): (Tracks, &Outer, Found),
         bytes: &[u8],
     ) -> Packet {
         let Network { id, config, .. } = network;
@@ -76,13 +68,13 @@ impl Engine<'_> {
             return ended(End::Punt(PuntReason::ControlPacket, Some(outer.src)));
         }
         if tunnel.protocol != EtherType::ETHERNET {
-            return self.read_payload(underlay, id, (outer, found), bytes);
+            return self.read_payload(id, (tracks, outer, found), bytes);
         }
         let payload = tunnel.inner.of(bytes).unwrap_or(&[]);
         let Ok(inner) = self.parse_inner(payload, config.vlan_decap == VlanDecap::Keep) else {
             return ended(End::Drop(DropReason::InnerTruncated));
         };
-        let carrier = Carrier::new(underlay, outer, found);
+        let carrier = Carrier::new(tracks, outer, found);
         self.frame_of(id, inner, tunnel.inner, Origin::Tunnel(id, carrier))
     }
 
@@ -169,7 +161,7 @@ impl Engine<'_> {
         };
         let Network { config, .. } = network;
         let inner = packet.inner;
-        let source = match self.admit(network, &Self::address_of(config, carrier), carrier.checksum) {
+        let source = match self.admit(network, &carrier.tracks.address(config), carrier.tracks.checksum) {
             Ok(source) => source,
             Err(reason) => return decision.drop(verdict, reason),
         };
@@ -249,18 +241,6 @@ impl Engine<'_> {
         Some(self.endpoints.find(address).filter(listed).unwrap_or(id))
     }
 
-    /// What a sender would be called if it were to be learned.
-    #[inline]
-    pub(super) const fn address_of(config: &BridgeConfig, carrier: Carrier) -> EndpointAddress {
-        EndpointAddress {
-            underlay: carrier.underlay,
-            address: carrier.src,
-            encapsulation: carrier.encapsulation,
-            port: config.udp_port,
-            vni: None,
-        }
-    }
-
     /// Who sent a packet, and whether this bridge listens to them.
     #[inline(always)]
     pub(super) fn admit(
@@ -299,17 +279,5 @@ fn check_group_policy(header: &[u8]) -> Result<(), WireError> {
     match header.first_chunk::<{ vxlan::HEADER_LEN }>() {
         Some(&[first, .., last]) => vxlan::check_reserved(&[first & 0x7f, 0, 0, 0, 0, 0, 0, last], false),
         None => vxlan::check_reserved(header, true),
-    }
-}
-
-/// Whether an address can be a sender's: not unspecified, multicast, broadcast or loopback.
-#[inline]
-pub(super) fn is_sender(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(a) => {
-            let [first, ..] = a.octets();
-            !matches!(first, 0 | 127 | 224..=239) && !a.is_broadcast()
-        }
-        IpAddr::V6(a) => !(a.is_unspecified() || a.is_multicast() || a.is_loopback()),
     }
 }

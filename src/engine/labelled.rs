@@ -60,7 +60,7 @@ impl Engine<'_> {
         let entry = self.fdb.lookup_probe(now, source);
         let entry = entry.filter(|entry| entry.destination() == Destination::Port(id));
         let known = entry.map_or(Label::NONE, |entry| self.label(entry));
-        let group = if port.group.is_none() { known.group() } else { port.group };
+        let group = port.group_of(known.group());
         let by_entry = Some(known.class()).filter(|class| *class != TrafficClass::BEST_EFFORT);
         let class = port.class.or(by_entry).unwrap_or_else(|| match self.map_of(network.config) {
             Some(map) => map.classify(pcp(inner), dscp(inner)),
@@ -73,7 +73,7 @@ impl Engine<'_> {
     /// What is known of a frame from a tunnel, and the label its source is learned with.
     #[inline(never)]
     pub(super) fn label_from_tunnel(&self, config: &BridgeConfig, carrier: &Carrier) -> (Labelled, Label) {
-        let Carrier { found, flags, encapsulation, tos, options, .. } = *carrier;
+        let Carrier { found, flags, tracks, tos, options } = *carrier;
         let Found { group, class } = found;
         let map = self.map_of(config);
         let outer = tos >> 2;
@@ -81,7 +81,7 @@ impl Engine<'_> {
         let keeps = self.fdb.labels().capacity() != 0;
         let learned = if keeps { Label::new(group, class.unwrap_or_default()) } else { Label::NONE };
         let class = class.or_else(|| map.map(|map| map.class_of_dscp(outer))).unwrap_or_default();
-        let gbp = encapsulation == Encapsulation::Vxlan && config.gbp;
+        let gbp = tracks.encapsulation == Encapsulation::Vxlan && config.gbp;
         let passed = if gbp { flags.intersection(TunnelFlags::A.union(TunnelFlags::D)) } else { TunnelFlags::empty() };
         let labelled = Labelled {
             label: Label::new(group, class),
@@ -181,7 +181,7 @@ impl Engine<'_> {
 
     /// The group of a station behind a port, whose entry says `entry`.
     fn group_at(&self, port: PortId, entry: SecurityGroup) -> SecurityGroup {
-        self.port(port).map(|port| port.group).filter(|group| !group.is_none()).unwrap_or(entry)
+        self.port(port).map_or(entry, |port| port.group_of(entry))
     }
 
     /// Whether a frame of this group is denied whoever it is for.

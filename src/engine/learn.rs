@@ -40,7 +40,7 @@ impl Engine<'_> {
         let place = match (learn.source, packet.origin, self.network(bridge)) {
             (Source::Port(port), ..) => Place::Port(port),
             (_, Origin::Tunnel(_, carrier), Some(network)) => {
-                Place::Remote(Self::address_of(network.config, carrier).into())
+                Place::Remote(carrier.tracks.address(network.config).into())
             }
             _ => return,
         };
@@ -64,7 +64,7 @@ impl Engine<'_> {
             }
             Source::Endpoint { .. } => {
                 let (Origin::Tunnel(_, carrier), Some(network)) = (origin, self.network(bridge)) else { return Ok(()) };
-                let address = Self::address_of(network.config, carrier);
+                let address = carrier.tracks.address(network.config);
                 return self.learn_at(now, bridge, mac, address, meta, policy);
             }
         };

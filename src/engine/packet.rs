@@ -1,15 +1,16 @@
 //! A packet that has been read, before any table was asked that packets change.
 //!
-//! What reading finds depends on the bytes and on what commands have set up, so that many packets may be read before the
-//! first of them is decided about.
+//! What reading finds depends on the bytes and on what commands have set up; deciding about it asks the tables that packets
+//! change.
 
 use core::net::IpAddr;
 
+use super::senders::Tracks;
 use super::{DropReason, Engine, Ingress, Input, PuntReason};
 use crate::table::fdb::Probe;
-use crate::table::{BridgeId, PortId, UnderlayId};
+use crate::table::{BridgeId, PortId};
 use crate::wire::geneve::Found;
-use crate::wire::{Encapsulation, Inner, Outer, Span, TunnelFlags, UdpChecksum};
+use crate::wire::{Inner, Outer, Span, TunnelFlags};
 
 /// A packet that has been read.
 #[derive(Clone, Copy, Debug)]
@@ -48,11 +49,8 @@ pub(super) enum End {
 /// What is needed later of the headers around a frame.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Carrier {
-    pub(super) src: IpAddr,
-    pub(super) underlay: UnderlayId,
-    pub(super) encapsulation: Encapsulation,
+    pub(super) tracks: Tracks,
     pub(super) flags: TunnelFlags,
-    pub(super) checksum: UdpChecksum,
     pub(super) tos: u8,
     /// Bytes of Geneve options, right in front of the frame.
     pub(super) options: u8,
@@ -62,13 +60,10 @@ pub(super) struct Carrier {
 
 impl Carrier {
     #[inline(always)]
-    pub(super) fn new(underlay: UnderlayId, outer: &Outer, found: Found) -> Self {
+    pub(super) fn new(tracks: Tracks, outer: &Outer, found: Found) -> Self {
         Self {
-            src: outer.src,
-            underlay,
-            encapsulation: outer.tunnel.encap,
+            tracks,
             flags: outer.tunnel.flags,
-            checksum: outer.checksum,
             tos: outer.tos,
             options: u8::try_from(outer.tunnel.options.len).unwrap_or(0),
             found,

@@ -4,12 +4,15 @@
 //! There is no MAC to be learned or looked for, so no bridge forwards them: they go to the host, under a name of their own.
 //! What a frame from a tunnel has to pass, they have to pass too: admission, policy, the inner IP header, ECN.
 
+use zerocopy::FromBytes;
+
 use super::decision::{Decision, set};
 use super::forward::Frame;
 use super::packet::{Carrier, End, Origin, Packet};
+use super::senders::Tracks;
 use super::{DropReason, Engine, Punt, PuntReason, Switches, Verdict};
 use crate::table::fdb::Probe;
-use crate::table::{BridgeId, Enforce, UnderlayId};
+use crate::table::{BridgeId, Enforce};
 use crate::wire::geneve::Found;
 use crate::wire::{Ecn, Encapsulation, EtherType, Inner, IpKind, Outer, ecn, ipv4, ipv6};
 
@@ -22,9 +25,8 @@ impl Engine<'_> {
     #[inline(never)]
     pub(super) fn read_payload(
         &self,
-        underlay: UnderlayId,
         bridge: BridgeId,
-        (outer, found): (&Outer, Found),
+        (tracks, outer, found): (Tracks, &Outer, Found),
         bytes: &[u8],
     ) -> Packet {
         let tunnel = &outer.tunnel;
@@ -43,7 +45,7 @@ impl Engine<'_> {
         };
         match check(reason, tunnel.inner.of(bytes).unwrap_or(&[])) {
             Ok(inner) => {
-                let carrier = Carrier::new(underlay, outer, found);
+                let carrier = Carrier::new(tracks, outer, found);
                 let origin = Origin::Payload(bridge, carrier, reason);
                 Packet { inner, src: Probe::NOWHERE, dst: Probe::NOWHERE, frame: tunnel.inner, origin }
             }
@@ -64,8 +66,8 @@ impl Engine<'_> {
         let Some(network) = self.network(bridge) else {
             return decision.drop(verdict, DropReason::UnknownVni);
         };
-        let address = Self::address_of(network.config, carrier);
-        if let Err(reason) = self.admit(network, &address, carrier.checksum) {
+        let tracks = &carrier.tracks;
+        if let Err(reason) = self.admit(network, &tracks.address(network.config), tracks.checksum) {
             return decision.drop(verdict, reason);
         }
         let mut frame = Frame::new(packet.inner, 0, packet.frame);
@@ -89,7 +91,7 @@ impl Engine<'_> {
                 Err(_) => return decision.drop(verdict, DropReason::EcnConflict),
             }
         }
-        let (bridge, sender) = (Some(bridge), Some(carrier.src));
+        let (bridge, sender) = (Some(bridge), Some(tracks.src));
         let punt = Punt { reason, bridge, sender, frame: packet.frame, edit: frame.port_edit() };
         Decision { code: set(verdict, Verdict::Punt(punt)), ..decision }
     }
@@ -109,21 +111,10 @@ fn check(announced: PuntReason, payload: &[u8]) -> Result<Inner, DropReason> {
     }
     let inner = Inner::parse_ip(payload).map_err(|_| DropReason::InnerMalformedIp)?;
     let whole = match kind {
-        IpKind::V4 => ipv4_len(payload).is_some_and(|len| len <= payload.len()),
-        _ => ipv6_len(payload).is_some_and(|len| len <= payload.len()),
+        IpKind::V4 => ipv4::Packet::parse(payload, false).is_ok(),
+        // Not `ipv6::Packet`: it walks the extension headers.
+        _ => ipv6::Header::ref_from_prefix(payload)
+            .is_ok_and(|(header, rest)| usize::from(header.payload_len()) <= rest.len()),
     };
     if inner.ip() == kind && whole { Ok(inner) } else { Err(DropReason::InnerMalformedIp) }
-}
-
-/// The total length that an IPv4 header states, where it has room for the header.
-fn ipv4_len(packet: &[u8]) -> Option<usize> {
-    let &[first, _, high, low] = packet.first_chunk()?;
-    let header = usize::from(first & 0xf).wrapping_mul(4);
-    Some(usize::from(u16::from_be_bytes([high, low]))).filter(|len| *len >= header)
-}
-
-/// What an IPv6 header states, the header included.
-fn ipv6_len(packet: &[u8]) -> Option<usize> {
-    let &[_, _, _, _, high, low] = packet.first_chunk()?;
-    Some(usize::from(u16::from_be_bytes([high, low])).wrapping_add(ipv6::HEADER_LEN))
 }

@@ -1,15 +1,15 @@
 //! Who sent tunnel packets of late: what the addresses, ports and VNI of a packet lead to, kept from one packet to the next.
 //!
 //! Finding a packet's bridge, its sender and whether the bridge listens to it takes several look-ups, and gives the same
-//! for every packet of a tunnel until a command, or an endpoint that comes or goes, changes something.
+//! for every packet of a tunnel until something changes: by a command, by an endpoint that comes or goes, or by an entry
+//! that moves, since an entry of a control plane may be what names an endpoint.
 
 use core::net::IpAddr;
 
-use super::Engine;
-use super::decision::Source;
-use super::from_underlay::is_sender;
-use crate::table::{BridgeId, EndpointAddress, EndpointId, UnderlayId};
-use crate::wire::{Encapsulation, UdpChecksum, Vni};
+use super::decision::{Network, Source};
+use super::{DropReason, Engine};
+use crate::table::{BridgeConfig, BridgeId, EndpointAddress, EndpointId, UnderlayId};
+use crate::wire::{Encapsulation, Outer, UdpChecksum, Vni};
 
 /// Tunnels remembered; a power of two.
 const RECENT: usize = 16;
@@ -47,7 +47,7 @@ impl Senders {
 }
 
 /// Of a tunnel packet, what says who sent it and whether it is for us.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Tracks {
     pub(super) underlay: UnderlayId,
     pub(super) src: IpAddr,
@@ -56,6 +56,26 @@ pub(super) struct Tracks {
     pub(super) checksum: UdpChecksum,
     pub(super) encapsulation: Encapsulation,
     pub(super) vni: Vni,
+}
+
+impl Tracks {
+    #[inline(always)]
+    pub(super) fn new(underlay: UnderlayId, outer: &Outer) -> Self {
+        let Outer { src, dst, dst_port, checksum, tunnel, .. } = *outer;
+        Self { underlay, src, dst, dst_port, checksum, encapsulation: tunnel.encap, vni: tunnel.vni }
+    }
+
+    /// What the sender would be called if it were to be learned.
+    #[inline]
+    pub(super) const fn address(&self, config: &BridgeConfig) -> EndpointAddress {
+        EndpointAddress {
+            underlay: self.underlay,
+            address: self.src,
+            encapsulation: self.encapsulation,
+            port: config.udp_port,
+            vni: None,
+        }
+    }
 }
 
 impl Key {
@@ -133,22 +153,42 @@ impl Engine<'_> {
         Some(sender)
     }
 
-    /// The look-ups that [`Engine::read_from_underlay`](super::packet) and what follows it make.
     fn find_sender(&self, tracks: &Tracks) -> Option<Sender> {
-        let Tracks { underlay: id, src, dst, dst_port, checksum, encapsulation, vni } = *tracks;
-        let underlay = self.underlay(id)?;
-        if !is_sender(src) || underlay.is_local(src) {
-            return None;
-        }
-        let network = self.network(self.vnis.bridge(encapsulation, dst_port, vni)?)?;
-        if !self.is_ours(id, underlay, network.bridge, dst) {
-            return None;
-        }
-        let port = network.config.udp_port;
-        let address = EndpointAddress { underlay: id, address: src, encapsulation, port, vni: None };
-        match self.admit(network, &address, checksum) {
+        let network = self.receiver(tracks).ok()?;
+        let address = tracks.address(network.config);
+        match self.admit(network, &address, tracks.checksum) {
             Ok(Source::Endpoint { id: Some(endpoint), .. }) => Some(Sender { bridge: network.id, endpoint }),
             _ => None,
         }
+    }
+
+    /// The bridge a sound tunnel packet is for, or why it is for none: wrong addresses, or nobody's VNI.
+    #[inline]
+    pub(super) fn receiver(&self, tracks: &Tracks) -> Result<Network<'_>, DropReason> {
+        let underlay = self.underlay(tracks.underlay).ok_or(DropReason::UnknownUnderlay)?;
+        if !is_sender(tracks.src) {
+            return Err(DropReason::OuterSourceInvalid);
+        }
+        if underlay.is_local(tracks.src) {
+            return Err(DropReason::OuterSourceOwn);
+        }
+        let bridge = self.vnis.bridge(tracks.encapsulation, tracks.dst_port, tracks.vni);
+        let network = bridge.and_then(|bridge| self.network(bridge)).ok_or(DropReason::UnknownVni)?;
+        if !self.is_ours(tracks.underlay, underlay, network.bridge, tracks.dst) {
+            return Err(DropReason::OuterDestinationForeign);
+        }
+        Ok(network)
+    }
+}
+
+/// Whether an address can be a sender's: not unspecified, multicast, broadcast or loopback.
+#[inline]
+fn is_sender(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(a) => {
+            let [first, ..] = a.octets();
+            !matches!(first, 0 | 127 | 224..=239) && !a.is_broadcast()
+        }
+        IpAddr::V6(a) => !(a.is_unspecified() || a.is_multicast() || a.is_loopback()),
     }
 }

@@ -221,7 +221,8 @@ impl<'a> Endpoints<'a> {
         }
     }
 
-    /// A number that stays the same as long as the answers do; never 0.
+    /// A number that stays the same as long as the answers do, and what commands and control planes say of endpoints;
+    /// never 0.
     #[inline]
     pub(crate) const fn version(&self) -> u64 {
         self.version

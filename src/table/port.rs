@@ -28,6 +28,12 @@ impl PortConfig {
     pub const fn new(bridge: BridgeId) -> Self {
         Self { bridge, vlan: None, learning: true, max_macs: None, group: SecurityGroup::NONE, class: None }
     }
+
+    /// The security group of a station here whose FDB entry says `entry`.
+    #[inline]
+    pub(crate) const fn group_of(&self, entry: SecurityGroup) -> SecurityGroup {
+        if self.group.is_none() { entry } else { self.group }
+    }
 }
 
 /// One port as the engine keeps it.

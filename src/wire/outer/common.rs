@@ -46,6 +46,8 @@ pub(crate) struct Common<'a> {
     /// As [`Tunnel::protocol`].
     pub(crate) protocol: EtherType,
     pub(crate) vni: Vni,
+    /// The tunnel header without options.
+    pub(crate) header: &'a [u8],
     /// Geneve's options, 0 to 252 bytes; they fit, and nobody has looked at them.
     pub(crate) options: &'a [u8],
     /// What the tunnel carries: the rest of the UDP datagram.
@@ -104,6 +106,7 @@ impl<'a> Common<'a> {
             policy,
             protocol,
             vni,
+            header: tunnel,
             options,
             inner,
         })
