@@ -26,6 +26,7 @@ use std::fs;
 static MEMORY: memory::HugePages = memory::HugePages;
 
 const USAGE: &str = "usage: vtep-peers measure RESULTS.json [ROUNDS]
+       vtep-peers time GROUP FILTER [ROUNDS]    cycles here of some cases, e.g. engine/10k decap/vxlan
        vtep-peers page RESULTS.json TEMPLATE.md PAGE.md PICTURE.svg";
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -34,6 +35,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     match arguments[..] {
         ["measure", results] => measure(results, 31),
         ["measure", results, rounds] => measure(results, rounds.parse()?),
+        ["time", group, filter] => time(group, filter, 15),
+        ["time", group, filter, rounds] => time(group, filter, rounds.parse()?),
         ["page", results, template, page, picture] => {
             let results = serde_json::from_str(&fs::read_to_string(results)?)?;
             picture::draw(&results, picture)?;
@@ -51,6 +54,13 @@ fn measure(path: &str, rounds: usize) -> Result<(), Box<dyn Error>> {
     dpdk::init()?;
     let results = results::measure(rounds);
     Ok(fs::write(path, serde_json::to_string(&results)?)?)
+}
+
+fn time(group: &str, filter: &str, rounds: usize) -> Result<(), Box<dyn Error>> {
+    #[cfg(dpdk)]
+    dpdk::init()?;
+    results::time(group, filter, rounds);
+    Ok(())
 }
 
 fn dpdk_version() -> Option<&'static str> {

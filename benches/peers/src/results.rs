@@ -41,27 +41,55 @@ pub struct Machine {
 /// Measures everything.
 pub fn measure(rounds: usize) -> Results {
     let machine = Machine::here();
-    let mut groups = Vec::new();
-    let mut group = |name: &str, cases: Vec<Case>| {
-        let began = std::time::Instant::now();
-        eprint!("{name}: {} cases ... ", cases.len());
-        groups.push(measure::group(name, rounds, cases));
-        eprintln!("{:.1} s", began.elapsed().as_secs_f64());
-    };
-    group("codec", codec::parses().into_iter().chain(codec::writes()).collect());
     let mut bytes = Bytes::new();
-    for slots in fdb::SIZES {
-        group(&format!("fdb/{}", fdb::short_slots(slots)), tables::peers(slots, &mut bytes));
+    let mut groups = Vec::new();
+    for (name, cases) in all() {
+        let began = std::time::Instant::now();
+        let cases = cases(&mut bytes);
+        eprint!("{name}: {} cases ... ", cases.len());
+        groups.push(measure::group(&name, rounds, cases));
+        eprintln!("{:.1} s", began.elapsed().as_secs_f64());
     }
-    for macs in [1, 10_000, 100_000, 1_000_000] {
-        group(&format!("engine/{}", cases::short(macs)), traffic(macs));
-    }
-    group("flood", flood::ENDPOINTS.into_iter().flat_map(flood::replication).collect());
     let began = std::time::Instant::now();
     eprint!("single steps ... ");
     let (ageing, pressure) = (tail::ageing(rounds), tail::pressure());
     eprintln!("{:.1} s", began.elapsed().as_secs_f64());
     Results { machine, rounds, groups, bytes, ageing, pressure, matrix: matrix::rows() }
+}
+
+/// Prints what the cases take that have `filter` in their names, of those groups that have `group` in theirs.
+pub fn time(group: &str, filter: &str, rounds: usize) {
+    for (name, cases) in all().into_iter().filter(|(name, _)| name.contains(group)) {
+        let mut cases = cases(&mut Bytes::new());
+        cases.retain(|case| case.name.contains(filter));
+        let group = measure::group(&name, rounds, cases);
+        for case in group.cases.keys() {
+            if let (Some(here), Some(scaled)) = (group.get(case), group.scaled(case)) {
+                println!(
+                    "{:8.2} ({:.2} to {:.2}), scaled {:8.2}: {case}",
+                    here.median, here.low, here.high, scaled.median
+                );
+            }
+        }
+    }
+}
+
+type Make = Box<dyn FnOnce(&mut Bytes) -> Vec<Case>>;
+
+/// Every group: its name, and how to make its cases.
+fn all() -> Vec<(String, Make)> {
+    let mut all: Vec<(String, Make)> = Vec::new();
+    let mut group = |name: String, make: Make| all.push((name, make));
+    group("codec".into(), Box::new(|_| codec::parses().into_iter().chain(codec::writes()).collect()));
+    for slots in fdb::SIZES {
+        let make = move |bytes: &mut Bytes| tables::peers(slots, bytes);
+        group(format!("fdb/{}", fdb::short_slots(slots)), Box::new(make));
+    }
+    for macs in [1, 10_000, 100_000, 1_000_000] {
+        group(format!("engine/{}", cases::short(macs)), Box::new(move |_| traffic(macs)));
+    }
+    group("flood".into(), Box::new(|_| flood::ENDPOINTS.into_iter().flat_map(flood::replication).collect()));
+    all
 }
 
 /// All overlays of one size, and the lines of their tables merely touched.
