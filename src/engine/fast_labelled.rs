@@ -18,14 +18,15 @@ impl Engine<'_> {
         from: PortId,
         verdict: &mut Verdict,
     ) -> Option<()> {
+        self.fdb.advance(now);
         let network = self.network(ready.bridge)?;
-        let source = self.fdb.lookup_probe(now, ready.src)?;
+        let source = self.fdb.lookup_latest(ready.src)?;
         if source.destination() != Destination::Port(from) {
             return None;
         }
         let known = self.label(source);
         let label = self.label_from(from, known)?;
-        let entry = self.fdb.lookup_probe(now, ready.dst)?;
+        let entry = self.fdb.lookup_latest(ready.dst)?;
         let Destination::Endpoint(id) = entry.destination() else { return None };
         let judged = match &network.config.policy {
             Some(policy) => self.judge_frame(ready.bridge, policy, true, label.group(), false, Some(entry)),
@@ -47,7 +48,7 @@ impl Engine<'_> {
         let handle = EndpointHandle { id, generation: endpoint.generation };
         let vni = endpoint.address.vni.unwrap_or(network.config.vni);
         // The source's entry keeps its label.
-        if !self.fdb.refresh_labelled(now, ready.src, Destination::Port(from), known) {
+        if !self.fdb.refresh_labelled(ready.src, Destination::Port(from), known) {
             return None;
         }
         *verdict = Verdict::Encapsulate(Encapsulate {
@@ -72,8 +73,9 @@ impl Engine<'_> {
         from: EndpointId,
         verdict: &mut Verdict,
     ) -> Option<()> {
+        self.fdb.advance(now);
         let network = self.network(ready.bridge)?;
-        let entry = self.fdb.lookup_probe(now, ready.dst)?;
+        let entry = self.fdb.lookup_latest(ready.dst)?;
         let Destination::Port(id) = entry.destination() else { return None };
         let (config, port) = self.port_handle(id)?;
         if config.vlan.is_some() {
@@ -88,7 +90,7 @@ impl Engine<'_> {
         };
         // An engine that has no room for labels at all learns without them.
         let learned = if self.fdb.labels().capacity() == 0 { Label::NONE } else { ready.label };
-        if !self.fdb.refresh_labelled(now, ready.src, Destination::Endpoint(from), learned) {
+        if !self.fdb.refresh_labelled(ready.src, Destination::Endpoint(from), learned) {
             return None;
         }
         *verdict = Verdict::Deliver(Deliver { port, frame: ready.frame, edit: Edit::NONE, shared: false });

@@ -8,9 +8,7 @@
 use core::net::IpAddr;
 
 use super::senders::{Sender, Tracks};
-use super::{
-    Deliver, Encapsulate, EndpointHandle, Engine, Form, Ingress, Input, OuterFields, PortHandle, Verdict, VerdictKind,
-};
+use super::{Deliver, Encapsulate, EndpointHandle, Engine, Form, Ingress, Input, OuterFields, Verdict, VerdictKind};
 use crate::table::fdb::Probe;
 use crate::table::{
     Ageing, BridgeConfig, BridgeId, Destination, EndpointId, Instant, Meta, PortId, UnderlayId, VlanDecap, VlanEncap,
@@ -18,7 +16,7 @@ use crate::table::{
 use crate::wire::edit::Edit;
 use crate::wire::outer::common::Common;
 use crate::wire::{
-    Ecn, EtherType, FrameKind, Inner, IpKind, Label, Outer, Span, Tunnel, TunnelFlags, Vni, ecn, flow_hash, outer,
+    Ecn, EtherType, FrameKind, Inner, IpKind, Label, Outer, Span, Tunnel, TunnelFlags, ecn, flow_hash, outer,
 };
 
 /// A packet of the fast path that has been read, before the FDB was asked: what is needed of it afterwards. At most 64
@@ -66,17 +64,6 @@ enum Kind {
     Elsewhere,
 }
 
-/// What the fast path says of a packet: little enough for registers. A verdict is put together where it is wanted, since
-/// copied right after that, it would be waited for.
-pub(super) enum Fast {
-    Encapsulate(EndpointHandle, Vni),
-    Deliver(PortHandle),
-    /// Ask [`Engine::decide_labelled`].
-    Labelled,
-    /// It is for the whole step.
-    None,
-}
-
 const _: () = assert!(size_of::<Ready>() <= 64, "a batch of them is on the stack");
 
 impl Ready {
@@ -115,29 +102,19 @@ impl Engine<'_> {
         self.fdb.touch(ready.src) ^ self.fdb.touch(ready.dst)
     }
 
-    /// Decides about a packet and learns from it, or has changed nothing.
+    /// Decides about a packet and learns from it; false where that is for the whole step, and nothing has changed.
     ///
     /// `version` is that of the endpoints when the packet was read.
     #[inline(always)]
-    pub(super) fn decide_fast(&mut self, now: Instant, ready: &Ready, version: u64) -> Fast {
-        let fast = match ready.kind {
-            Kind::Port(port) => self.known_endpoint(now, ready, port),
-            // Learning from the packets before may have given the endpoint's place to another one.
-            Kind::Endpoint(id) if version == self.endpoints.version() => self.known_port(now, ready, id),
-            Kind::LabelledPort(_) => return Fast::Labelled,
-            Kind::LabelledEndpoint(_) if version == self.endpoints.version() => return Fast::Labelled,
-            Kind::Endpoint(_) | Kind::LabelledEndpoint(_) | Kind::Elsewhere => return Fast::None,
-        };
-        fast.unwrap_or(Fast::None)
-    }
-
-    /// [`Engine::decide_fast`] in a bridge that knows labels; false where it has changed nothing.
-    #[inline(never)]
-    pub(super) fn decide_labelled(&mut self, now: Instant, ready: &Ready, verdict: &mut Verdict) -> bool {
+    pub(super) fn decide_fast(&mut self, now: Instant, ready: &Ready, version: u64, verdict: &mut Verdict) -> bool {
+        // Learning from the packets before may have given the endpoint's place to another one.
+        let unchanged = version == self.endpoints.version();
         let done = match ready.kind {
+            Kind::Port(port) => self.known_endpoint(now, ready, port, verdict),
+            Kind::Endpoint(id) if unchanged => self.known_port(now, ready, id, verdict),
             Kind::LabelledPort(port) => self.encapsulate_labelled(now, ready, port, verdict),
-            Kind::LabelledEndpoint(id) => self.deliver_labelled(now, ready, id, verdict),
-            _ => None,
+            Kind::LabelledEndpoint(id) if unchanged => self.deliver_labelled(now, ready, id, verdict),
+            Kind::Endpoint(_) | Kind::LabelledEndpoint(_) | Kind::Elsewhere => None,
         };
         done.is_some()
     }
@@ -240,8 +217,9 @@ impl Engine<'_> {
 
     /// A frame from a port to an endpoint.
     #[inline(never)]
-    fn known_endpoint(&mut self, now: Instant, ready: &Ready, from: PortId) -> Option<Fast> {
-        let Destination::Endpoint(id) = self.fdb.lookup_probe(now, ready.dst)?.destination() else { return None };
+    fn known_endpoint(&mut self, now: Instant, ready: &Ready, from: PortId, verdict: &mut Verdict) -> Option<()> {
+        self.fdb.advance(now);
+        let Destination::Endpoint(id) = self.fdb.lookup_latest(ready.dst)?.destination() else { return None };
         let endpoint = self.endpoints.get(id)?;
         if ready.frame.len > endpoint.max_frame {
             return None;
@@ -251,36 +229,33 @@ impl Engine<'_> {
             Some(vni) => vni,
             None => self.network(ready.bridge)?.config.vni,
         };
-        if !self.fdb.refresh(now, ready.src, Destination::Port(from), Meta::NONE) {
+        if !self.fdb.refresh_latest(ready.src, Destination::Port(from), Meta::NONE) {
             return None;
         }
+        *verdict = Verdict::Encapsulate(Encapsulate {
+            endpoint: handle,
+            vni,
+            frame: ready.frame,
+            edit: Edit::NONE,
+            outer: self.outer_of(ready, self.ident(), TunnelFlags::empty(), Label::NONE),
+            shared: false,
+        });
         self.count_fast(VerdictKind::Encapsulate, ready, true);
-        Some(Fast::Encapsulate(handle, vni))
+        Some(())
     }
 
     /// A frame from an endpoint to a port.
     #[inline(never)]
-    fn known_port(&mut self, now: Instant, ready: &Ready, from: EndpointId) -> Option<Fast> {
-        let Destination::Port(id) = self.fdb.lookup_probe(now, ready.dst)?.destination() else { return None };
+    fn known_port(&mut self, now: Instant, ready: &Ready, from: EndpointId, verdict: &mut Verdict) -> Option<()> {
+        self.fdb.advance(now);
+        let Destination::Port(id) = self.fdb.lookup_latest(ready.dst)?.destination() else { return None };
         let (config, port) = self.port_handle(id)?;
-        if config.vlan.is_some() || !self.fdb.refresh(now, ready.src, Destination::Endpoint(from), Meta::NONE) {
+        if config.vlan.is_some() || !self.fdb.refresh_latest(ready.src, Destination::Endpoint(from), Meta::NONE) {
             return None;
         }
         self.count_fast(VerdictKind::Deliver, ready, false);
-        Some(Fast::Deliver(port))
-    }
-
-    /// The verdict of an encapsulation whose count has been taken.
-    #[inline(always)]
-    pub(super) fn encapsulated(&self, ready: &Ready, endpoint: EndpointHandle, vni: Vni) -> Verdict {
-        Verdict::Encapsulate(Encapsulate {
-            endpoint,
-            vni,
-            frame: ready.frame,
-            edit: Edit::NONE,
-            outer: self.outer_of(ready, self.ident().wrapping_sub(1), TunnelFlags::empty(), Label::NONE),
-            shared: false,
-        })
+        *verdict = Verdict::Deliver(Deliver { port, frame: ready.frame, edit: Edit::NONE, shared: false });
+        Some(())
     }
 
     /// The outer header's share of a frame from a port.
@@ -298,12 +273,6 @@ impl Engine<'_> {
             dscp: OuterFields::DSCP_OF_TEMPLATE,
             protocol: EtherType::ETHERNET,
         }
-    }
-
-    /// The verdict of a delivery.
-    #[inline(always)]
-    pub(super) const fn delivered(ready: &Ready, port: PortHandle) -> Verdict {
-        Verdict::Deliver(Deliver { port, frame: ready.frame, edit: Edit::NONE, shared: false })
     }
 
     #[inline(always)]

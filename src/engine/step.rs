@@ -1,7 +1,7 @@
 //! The step: one packet in, one verdict out.
 
 use super::decision::{Decision, set};
-use super::fast_path::{Fast, Ready};
+use super::fast_path::Ready;
 use super::packet::{End, Origin, Packet};
 use super::{DropReason, Engine, Event, Input, Punt, Switches, Verdict, VerdictKind};
 use crate::table::Instant;
@@ -23,15 +23,11 @@ impl Engine<'_> {
         let now = self.advance(now);
         let mut ready = Ready::NOT;
         self.make_ready(input, &mut ready);
-        match self.decide_fast(now, &ready, self.endpoints.version()) {
-            Fast::Encapsulate(endpoint, vni) => self.encapsulated(&ready, endpoint, vni),
-            Fast::Deliver(port) => Self::delivered(&ready, port),
-            fast => {
-                let mut verdict = Verdict::NOTHING;
-                self.decide_slowly(now, &fast, &ready, input, &mut verdict);
-                verdict
-            }
+        let mut verdict = Verdict::NOTHING;
+        if !self.decide_fast(now, &ready, self.endpoints.version(), &mut verdict) {
+            self.step_whole(now, input, &mut verdict);
         }
+        verdict
     }
 
     /// Decides about packets one after another, as [`Engine::step`] would at one `now`: what one of them teaches the tables
@@ -55,22 +51,12 @@ impl Engine<'_> {
             core::hint::black_box(batch.iter().fold(0, |sum, ready| sum ^ self.touch(ready)));
             let version = self.endpoints.version();
             for ((input, ready), verdict) in inputs.iter().zip(&batch).zip(verdicts) {
-                match self.decide_fast(now, ready, version) {
-                    Fast::Encapsulate(endpoint, vni) => *verdict = self.encapsulated(ready, endpoint, vni),
-                    Fast::Deliver(port) => *verdict = Self::delivered(ready, port),
-                    fast => self.decide_slowly(now, &fast, ready, input, verdict),
+                if !self.decide_fast(now, ready, version, verdict) {
+                    self.step_whole(now, input, verdict);
                 }
             }
         }
         count
-    }
-
-    /// Decides where the plain fast path has not.
-    #[inline(never)]
-    fn decide_slowly(&mut self, now: Instant, fast: &Fast, ready: &Ready, input: &Input<'_>, verdict: &mut Verdict) {
-        if !(matches!(fast, Fast::Labelled) && self.decide_labelled(now, ready, verdict)) {
-            self.step_whole(now, input, verdict);
-        }
     }
 
     /// The step for packets of every kind.

@@ -133,20 +133,19 @@ impl Fdb<'_> {
     #[inline(always)]
     pub fn refresh(&mut self, now: Instant, probe: Probe, destination: Destination, meta: Meta) -> bool {
         self.advance(now);
+        self.refresh_latest(probe, destination, meta)
+    }
+
+    /// [`Fdb::refresh`] at the time of the latest change.
+    #[inline(always)]
+    pub(crate) fn refresh_latest(&mut self, probe: Probe, destination: Destination, meta: Meta) -> bool {
         let word = Word(self.map.get_or_zero(probe.key, probe.hash));
         self.refresh_word(probe, word, Word::dynamic(destination, meta, Epochs::NONE))
     }
 
-    /// [`Fdb::refresh`] of an entry with this label, whose number need not be looked for.
+    /// [`Fdb::refresh_latest`] of an entry with this label, whose number need not be looked for.
     #[inline(always)]
-    pub(crate) fn refresh_labelled(
-        &mut self,
-        now: Instant,
-        probe: Probe,
-        destination: Destination,
-        label: Label,
-    ) -> bool {
-        self.advance(now);
+    pub(crate) fn refresh_labelled(&mut self, probe: Probe, destination: Destination, label: Label) -> bool {
         let word = Word(self.map.get_or_zero(probe.key, probe.hash));
         let meta = word.meta();
         if self.books.labels.get(meta) != label || label.is_none() != (meta == Meta::NONE) {

@@ -196,11 +196,22 @@ impl<'a> Fdb<'a> {
     #[must_use]
     #[inline(always)]
     pub fn lookup_probe(&self, now: Instant, probe: Probe) -> Option<Entry> {
+        self.lookup_after(self.clock.since_change(now), probe)
+    }
+
+    /// [`Fdb::lookup_probe`] at the time of the latest change.
+    #[inline(always)]
+    pub(crate) fn lookup_latest(&self, probe: Probe) -> Option<Entry> {
+        self.lookup_after(0, probe)
+    }
+
+    #[inline(always)]
+    fn lookup_after(&self, since_change: u64, probe: Probe) -> Option<Entry> {
         let word = Word(self.map.get_or_zero(probe.key, probe.hash));
         if word == Word::NONE {
             return None;
         }
-        let age = self.clock.age(word, self.clock.since_change(now));
+        let age = self.clock.age(word, since_change);
         // Few bridges' limits differ, and fewer entries are near the least of them.
         let alive = age < self.clock.young || self.is_alive(probe.key, word, age);
         alive.then_some(Entry::new(word, age))

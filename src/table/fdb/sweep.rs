@@ -63,7 +63,7 @@ impl Fdb<'_> {
 
     /// Lets the table's time follow `now`; called by whatever changes the table.
     #[inline]
-    pub(super) fn advance(&mut self, now: Instant) {
+    pub(crate) fn advance(&mut self, now: Instant) {
         if now.coarse() > self.clock.now {
             self.turn(now.coarse());
         }
