@@ -109,14 +109,24 @@ impl Engine<'_> {
     pub(super) fn decide_fast(&mut self, now: Instant, ready: &Ready, version: u64, verdict: &mut Verdict) -> bool {
         // Learning from the packets before may have given the endpoint's place to another one.
         let unchanged = version == self.endpoints.version();
-        let done = match ready.kind {
-            Kind::Port(port) => self.known_endpoint(now, ready, port, verdict),
-            Kind::Endpoint(id) if unchanged => self.known_port(now, ready, id, verdict),
-            Kind::LabelledPort(port) => self.encapsulate_labelled(now, ready, port, verdict),
-            Kind::LabelledEndpoint(id) if unchanged => self.deliver_labelled(now, ready, id, verdict),
-            Kind::Endpoint(_) | Kind::LabelledEndpoint(_) | Kind::Elsewhere => None,
-        };
-        done.is_some()
+        match ready.kind {
+            Kind::Port(port) => self.known_endpoint_into(now, ready, port, verdict),
+            Kind::Endpoint(id) if unchanged => self.known_port_into(now, ready, id, verdict),
+            Kind::LabelledPort(port) => self.encapsulate_labelled(now, ready, port, verdict).is_some(),
+            Kind::LabelledEndpoint(id) if unchanged => self.deliver_labelled(now, ready, id, verdict).is_some(),
+            Kind::Endpoint(_) | Kind::LabelledEndpoint(_) | Kind::Elsewhere => false,
+        }
+    }
+
+    /// [`Engine::decide_fast`] in bridges that know no labels, about a packet that has just been read: the verdict is made
+    /// in the place of whoever asked for it.
+    #[inline(always)]
+    pub(super) fn decide_plain(&mut self, now: Instant, ready: &Ready) -> Option<Verdict> {
+        match ready.kind {
+            Kind::Port(port) => self.known_endpoint(now, ready, port),
+            Kind::Endpoint(id) => self.known_port(now, ready, id),
+            _ => None,
+        }
     }
 
     #[inline(never)]
@@ -216,8 +226,8 @@ impl Engine<'_> {
     }
 
     /// A frame from a port to an endpoint.
-    #[inline(never)]
-    fn known_endpoint(&mut self, now: Instant, ready: &Ready, from: PortId, verdict: &mut Verdict) -> Option<()> {
+    #[inline(always)]
+    fn known_endpoint(&mut self, now: Instant, ready: &Ready, from: PortId) -> Option<Verdict> {
         self.fdb.advance(now);
         let Destination::Endpoint(id) = self.fdb.lookup_latest(ready.dst)?.destination() else { return None };
         let endpoint = self.endpoints.get(id)?;
@@ -232,21 +242,15 @@ impl Engine<'_> {
         if !self.fdb.refresh_latest(ready.src, Destination::Port(from), Meta::NONE) {
             return None;
         }
-        *verdict = Verdict::Encapsulate(Encapsulate {
-            endpoint: handle,
-            vni,
-            frame: ready.frame,
-            edit: Edit::NONE,
-            outer: self.outer_of(ready, self.ident(), TunnelFlags::empty(), Label::NONE),
-            shared: false,
-        });
+        let outer = self.outer_of(ready, self.ident(), TunnelFlags::empty(), Label::NONE);
         self.count_fast(VerdictKind::Encapsulate, ready, true);
-        Some(())
+        let (frame, edit) = (ready.frame, Edit::NONE);
+        Some(Verdict::Encapsulate(Encapsulate { endpoint: handle, vni, frame, edit, outer, shared: false }))
     }
 
     /// A frame from an endpoint to a port.
-    #[inline(never)]
-    fn known_port(&mut self, now: Instant, ready: &Ready, from: EndpointId, verdict: &mut Verdict) -> Option<()> {
+    #[inline(always)]
+    fn known_port(&mut self, now: Instant, ready: &Ready, from: EndpointId) -> Option<Verdict> {
         self.fdb.advance(now);
         let Destination::Port(id) = self.fdb.lookup_latest(ready.dst)?.destination() else { return None };
         let (config, port) = self.port_handle(id)?;
@@ -254,8 +258,19 @@ impl Engine<'_> {
             return None;
         }
         self.count_fast(VerdictKind::Deliver, ready, false);
-        *verdict = Verdict::Deliver(Deliver { port, frame: ready.frame, edit: Edit::NONE, shared: false });
-        Some(())
+        Some(Verdict::Deliver(Deliver { port, frame: ready.frame, edit: Edit::NONE, shared: false }))
+    }
+
+    /// [`Engine::known_endpoint`] in a function of its own, which has the processor's registers for itself.
+    #[inline(never)]
+    fn known_endpoint_into(&mut self, now: Instant, ready: &Ready, from: PortId, verdict: &mut Verdict) -> bool {
+        self.known_endpoint(now, ready, from).map(|found| *verdict = found).is_some()
+    }
+
+    /// [`Engine::known_port`] in a function of its own.
+    #[inline(never)]
+    fn known_port_into(&mut self, now: Instant, ready: &Ready, from: EndpointId, verdict: &mut Verdict) -> bool {
+        self.known_port(now, ready, from).map(|found| *verdict = found).is_some()
     }
 
     /// The outer header's share of a frame from a port.

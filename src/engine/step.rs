@@ -23,6 +23,9 @@ impl Engine<'_> {
         let now = self.advance(now);
         let mut ready = Ready::NOT;
         self.make_ready(input, &mut ready);
+        if let Some(verdict) = self.decide_plain(now, &ready) {
+            return verdict;
+        }
         let mut verdict = Verdict::NOTHING;
         if !self.decide_fast(now, &ready, self.endpoints.version(), &mut verdict) {
             self.step_whole(now, input, &mut verdict);
