@@ -102,29 +102,52 @@ impl Engine<'_> {
         self.fdb.touch(ready.src) ^ self.fdb.touch(ready.dst)
     }
 
-    /// Decides about a packet and learns from it; false where that is for the whole step, and nothing has changed.
-    ///
-    /// `version` is that of the endpoints when the packet was read.
-    #[inline(always)]
-    pub(super) fn decide_fast(&mut self, now: Instant, ready: &Ready, version: u64, verdict: &mut Verdict) -> bool {
-        // Learning from the packets before may have given the endpoint's place to another one.
-        let unchanged = version == self.endpoints.version();
-        match ready.kind {
-            Kind::Port(port) => self.known_endpoint_into(now, ready, port, verdict),
-            Kind::Endpoint(id) if unchanged => self.known_port_into(now, ready, id, verdict),
-            Kind::LabelledPort(port) => self.encapsulate_labelled(now, ready, port, verdict).is_some(),
-            Kind::LabelledEndpoint(id) if unchanged => self.deliver_labelled(now, ready, id, verdict).is_some(),
-            Kind::Endpoint(_) | Kind::LabelledEndpoint(_) | Kind::Elsewhere => false,
-        }
-    }
-
-    /// [`Engine::decide_fast`] in bridges that know no labels, about a packet that has just been read: the verdict is made
-    /// in the place of whoever asked for it.
+    /// Decides about a packet that has just been read, and learns from it, if its bridge knows no labels; `None` where
+    /// nothing has changed.
     #[inline(always)]
     pub(super) fn decide_plain(&mut self, now: Instant, ready: &Ready) -> Option<Verdict> {
         match ready.kind {
             Kind::Port(port) => self.known_endpoint(now, ready, port),
             Kind::Endpoint(id) => self.known_port(now, ready, id),
+            _ => None,
+        }
+    }
+
+    /// Decides about as many packets as are alike at the beginning of a batch, up to the first that is for the whole step;
+    /// how many these are. `version` is that of the endpoints when they were read.
+    #[inline(always)]
+    pub(super) fn decide_alike(
+        &mut self,
+        now: Instant,
+        batch: &[Ready],
+        version: u64,
+        verdicts: &mut [Verdict],
+    ) -> usize {
+        match batch.first().map(|ready| ready.kind) {
+            Some(Kind::Port(_)) => self.known_endpoints(now, batch, verdicts),
+            Some(Kind::Endpoint(_)) => self.known_ports(now, batch, version, verdicts),
+            Some(Kind::LabelledPort(_) | Kind::LabelledEndpoint(_)) => {
+                let pairs = batch.iter().zip(verdicts);
+                pairs.map_while(|(ready, verdict)| self.decide_labelled(now, ready, version, verdict)).count()
+            }
+            _ => 0,
+        }
+    }
+
+    /// Decides about a packet in a bridge that knows labels, and learns from it; `None` where nothing has changed.
+    #[inline(always)]
+    pub(super) fn decide_labelled(
+        &mut self,
+        now: Instant,
+        ready: &Ready,
+        version: u64,
+        verdict: &mut Verdict,
+    ) -> Option<()> {
+        match ready.kind {
+            Kind::LabelledPort(port) => self.encapsulate_labelled(now, ready, port, verdict),
+            Kind::LabelledEndpoint(id) if version == self.endpoints.version() => {
+                self.deliver_labelled(now, ready, id, verdict)
+            }
             _ => None,
         }
     }
@@ -261,16 +284,30 @@ impl Engine<'_> {
         Some(Verdict::Deliver(Deliver { port, frame: ready.frame, edit: Edit::NONE, shared: false }))
     }
 
-    /// [`Engine::known_endpoint`] in a function of its own, which has the processor's registers for itself.
+    /// Frames from ports to endpoints.
     #[inline(never)]
-    fn known_endpoint_into(&mut self, now: Instant, ready: &Ready, from: PortId, verdict: &mut Verdict) -> bool {
-        self.known_endpoint(now, ready, from).map(|found| *verdict = found).is_some()
+    fn known_endpoints(&mut self, now: Instant, batch: &[Ready], verdicts: &mut [Verdict]) -> usize {
+        let decided = batch.iter().zip(verdicts).map_while(|(ready, verdict)| {
+            let Kind::Port(from) = ready.kind else { return None };
+            *verdict = self.known_endpoint(now, ready, from)?;
+            Some(())
+        });
+        decided.count()
     }
 
-    /// [`Engine::known_port`] in a function of its own.
+    /// Frames from endpoints to ports.
     #[inline(never)]
-    fn known_port_into(&mut self, now: Instant, ready: &Ready, from: EndpointId, verdict: &mut Verdict) -> bool {
-        self.known_port(now, ready, from).map(|found| *verdict = found).is_some()
+    fn known_ports(&mut self, now: Instant, batch: &[Ready], version: u64, verdicts: &mut [Verdict]) -> usize {
+        // Learning from the packets before may have given the endpoints' places to others.
+        if version != self.endpoints.version() {
+            return 0;
+        }
+        let decided = batch.iter().zip(verdicts).map_while(|(ready, verdict)| {
+            let Kind::Endpoint(from) = ready.kind else { return None };
+            *verdict = self.known_port(now, ready, from)?;
+            Some(())
+        });
+        decided.count()
     }
 
     /// The outer header's share of a frame from a port.

@@ -27,7 +27,7 @@ impl Engine<'_> {
             return verdict;
         }
         let mut verdict = Verdict::NOTHING;
-        if !self.decide_fast(now, &ready, self.endpoints.version(), &mut verdict) {
+        if self.decide_labelled(now, &ready, self.endpoints.version(), &mut verdict).is_none() {
             self.step_whole(now, input, &mut verdict);
         }
         verdict
@@ -53,8 +53,13 @@ impl Engine<'_> {
             }
             core::hint::black_box(batch.iter().fold(0, |sum, ready| sum ^ self.touch(ready)));
             let version = self.endpoints.version();
-            for ((input, ready), verdict) in inputs.iter().zip(&batch).zip(verdicts) {
-                if !self.decide_fast(now, ready, version, verdict) {
+            let mut at = 0usize;
+            while let (Some(input), Some(rest), Some(places)) =
+                (inputs.get(at), batch.get(at..), verdicts.get_mut(at..))
+            {
+                let alike = self.decide_alike(now, rest, version, places);
+                at = at.wrapping_add(alike.max(1));
+                if let (0, Some(verdict)) = (alike, places.first_mut()) {
                     self.step_whole(now, input, verdict);
                 }
             }
