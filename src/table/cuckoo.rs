@@ -5,16 +5,11 @@
 //! their second bucket and visits at most [`MAX_VISITS`] buckets. Slices of any length work, zero
 //! included; capacity is not rounded to a power of two. The table fills to 95 % and more before the
 //! first insertion finds no place.
-//!
-//! ```text
-//!  0       4       8       12      16                              32                      64 bytes
-//! +-------+-------+-------+-------+-------+-------+-------+-------+-----------+-- ... ----+
-//! | low 0 | low 1 | low 2 | low 3 | high 0| high 1| high 2| high 3|  value 0  |           |
-//! +-------+-------+-------+-------+-------+-------+-------+-------+-----------+-- ... ----+
-//! ```
-//!
-//! Key halves stand apart so that one 128-bit compare covers four of them, which is all that the
-//! baseline of x86-64 (SSE2) and of AArch64 offers. Key 0 marks an empty slot.
+
+mod bucket;
+
+pub use bucket::{Bucket, SLOTS};
+use bucket::{Found, LANES};
 
 use crate::wire::fold;
 
@@ -29,81 +24,6 @@ pub const MAX_VISITS_FULL: usize = 2 + 8 + 32;
 /// Buckets of a map whose look-ups do not wait for memory: 512 KiB, which is in the second-level cache of most processors
 /// that have one.
 const NEARBY: usize = 8192;
-
-/// Slots in a bucket.
-pub const SLOTS: usize = 4;
-const LANES: [u8; SLOTS] = [0, 1, 2, 3];
-
-/// One cache line: four slots of key and value.
-#[derive(Clone, Copy, Debug)]
-#[repr(C, align(64))]
-pub struct Bucket {
-    low: [u32; SLOTS],
-    high: [u32; SLOTS],
-    values: [u64; SLOTS],
-}
-
-impl Bucket {
-    /// Four free slots; all bits zero.
-    pub const EMPTY: Self = Self { low: [0; SLOTS], high: [0; SLOTS], values: [0; SLOTS] };
-
-    /// The key and value of a slot; `(0, _)` where it is free.
-    fn slot(&self, lane: u8) -> (u64, u64) {
-        let lane = usize::from(lane);
-        let part = |half: &[u32; SLOTS]| half.get(lane).copied().map_or(0, u64::from);
-        (part(&self.high) << 32 | part(&self.low), self.values.get(lane).copied().unwrap_or(0))
-    }
-
-    fn set(&mut self, lane: u8, key: u64, value: u64) {
-        let lane = usize::from(lane);
-        let (low, high) = halves(key);
-        if let (Some(l), Some(h), Some(v)) =
-            (self.low.get_mut(lane), self.high.get_mut(lane), self.values.get_mut(lane))
-        {
-            (*l, *h, *v) = (low, high, value);
-        }
-    }
-
-    /// The value of a key in this bucket or the other one; 0 where neither has it.
-    ///
-    /// Compares all eight slots at once, and masks all eight values. Which slot it is is neither a branch, since at half
-    /// load that would be mispredicted every second time, nor part of an address, which would have to be waited for.
-    /// Both buckets may be the same one. Free slots have key 0, but value 0 too.
-    #[inline(always)]
-    fn value_in_either(&self, other: &Self, key: u64) -> u64 {
-        let (low, high) = halves(key);
-        let slots = self.low.iter().zip(&self.high).zip(&self.values);
-        let others = other.low.iter().zip(&other.high).zip(&other.values);
-        let mut value = 0u64;
-        // No closure, which larger callers would call.
-        for (((l, h), here), ((m, i), there)) in slots.zip(others) {
-            // What is masked is read anyway: otherwise reading it would be a branch.
-            let found = mask((*l == low) & (*h == high)) & *here | mask((*m == low) & (*i == high)) & *there;
-            // At most one lane has it. A sum, since of eight values joined by the same operator the compiler makes one
-            // vector of eight lanes, to cut it up again.
-            value = value.wrapping_add(found);
-        }
-        value
-    }
-
-    fn free_lane(&self) -> Option<u8> {
-        LANES
-            .into_iter()
-            .zip(self.low.iter().zip(&self.high))
-            .find(|(_, (low, high))| **low | **high == 0)
-            .map(|(lane, _)| lane)
-    }
-
-    fn free_lanes(&self) -> usize {
-        self.low.iter().zip(&self.high).filter(|&(&low, &high)| low | high == 0).count()
-    }
-}
-
-impl Default for Bucket {
-    fn default() -> Self {
-        Self::EMPTY
-    }
-}
 
 /// The two buckets in which a key may live, valid for the table that computed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,7 +117,7 @@ impl<'a> Cuckoo<'a> {
         if self.buckets.len() <= NEARBY {
             return 0;
         }
-        let line = |index: u32| self.buckets.get(index as usize).map_or(0, |bucket| u64::from(bucket.low[0]));
+        let line = |index: u32| self.buckets.get(index as usize).map_or(0, Bucket::touch);
         line(hash.first) ^ line(hash.second)
     }
 
@@ -215,7 +135,7 @@ impl<'a> Cuckoo<'a> {
         let (first, second) = (self.buckets.get(hash.first as usize)?, self.buckets.get(hash.second as usize)?);
         let found = Found::new(first, second, key)?;
         let bucket = if found.in_second() { second } else { first };
-        bucket.values.get(found.lane()).copied()
+        bucket.value(usize::from(found.lane()))
     }
 
     /// The value of `key`, whose hash is `hash`; 0 where it has none, and where its value is 0.
@@ -236,7 +156,7 @@ impl<'a> Cuckoo<'a> {
         let (first, second) = (self.buckets.get(hash.first as usize)?, self.buckets.get(hash.second as usize)?);
         let found = Found::new(first, second, key)?;
         let index = if found.in_second() { hash.second } else { hash.first };
-        self.buckets.get_mut(index as usize)?.values.get_mut(found.lane())
+        self.buckets.get_mut(index as usize)?.value_mut(usize::from(found.lane()))
     }
 
     /// Sets `key` to `value` and returns what it replaces.
@@ -266,9 +186,8 @@ impl<'a> Cuckoo<'a> {
         let found = Found::new(first, second, key)?;
         let index = if found.in_second() { hash.second } else { hash.first };
         let bucket = self.buckets.get_mut(index as usize)?;
-        let lane = (found.0 & 3) as u8;
-        let (_, value) = bucket.slot(lane);
-        bucket.set(lane, 0, 0);
+        let (_, value) = bucket.slot(found.lane());
+        bucket.set(found.lane(), 0, 0);
         self.used = self.used.saturating_sub(1);
         Some(value)
     }
@@ -386,13 +305,7 @@ impl<'a> Cuckoo<'a> {
         let mut visited = 0usize;
         for bucket in self.buckets.iter_mut().skip(start).take(count) {
             visited = visited.saturating_add(1);
-            for ((low, high), value) in bucket.low.iter_mut().zip(&mut bucket.high).zip(&mut bucket.values) {
-                let key = u64::from(*high) << 32 | u64::from(*low);
-                if key != 0 && !keep(key, value) {
-                    (*low, *high, *value) = (0, 0, 0);
-                    removed = removed.saturating_add(1);
-                }
-            }
+            removed = removed.saturating_add(bucket.retain(&mut keep));
         }
         self.used = self.used.saturating_sub(removed);
         visited
@@ -416,52 +329,9 @@ impl<'a> Cuckoo<'a> {
     }
 }
 
-/// All bits set, or none.
-#[inline(always)]
-const fn mask(whether: bool) -> u64 {
-    (whether as u64).wrapping_neg()
-}
-
 #[inline(always)]
 fn halves(key: u64) -> (u32, u32) {
     ((key & 0xffff_ffff) as u32, (key >> 32) as u32)
-}
-
-/// Which slot of two buckets holds a key: bits 0 and 1 the lane, bit 4 or 5 the bucket.
-#[derive(Clone, Copy)]
-struct Found(u32);
-
-impl Found {
-    const FIRST: u32 = 0x10;
-    const SECOND: u32 = 0x20;
-
-    /// Compares all eight slots at once: which of them holds the key is never a branch, since at half
-    /// load it would be mispredicted every second time. Both buckets may be the same one.
-    #[inline(always)]
-    fn new(first: &Bucket, second: &Bucket, key: u64) -> Option<Self> {
-        let (low, high) = halves(key);
-        let mut lanes = [0u32; SLOTS];
-        let keys = first.low.iter().zip(&first.high).zip(second.low.iter().zip(&second.high));
-        for ((lane, number), ((l, h), (m, i))) in lanes.iter_mut().zip(0u32..).zip(keys) {
-            let a = if (*l == low) & (*h == high) { Self::FIRST | number } else { 0 };
-            let b = if (*m == low) & (*i == high) { Self::SECOND | number } else { 0 };
-            *lane = a | b;
-        }
-        let [a, b, c, d] = lanes;
-        let all = a | b | c | d;
-        // Key 0 would match free slots.
-        if all == 0 || key == 0 { None } else { Some(Self(all)) }
-    }
-
-    #[inline(always)]
-    const fn in_second(self) -> bool {
-        self.0 >= Self::SECOND
-    }
-
-    #[inline(always)]
-    const fn lane(self) -> usize {
-        (self.0 & 3) as usize
-    }
 }
 
 /// The secret of the hash.
