@@ -5,19 +5,13 @@
 //! changed anything, and leaves it to the [whole step](super::step), which is where to read what is done and why. Both
 //! give the same verdict and the same state; tests hold them against each other.
 
-use core::net::IpAddr;
-
-use super::senders::{Sender, Tracks};
-use super::{Deliver, Encapsulate, EndpointHandle, Engine, Form, Ingress, Input, OuterFields, Verdict, VerdictKind};
+use super::{Deliver, Encapsulate, EndpointHandle, Engine, OuterFields, Verdict, VerdictKind};
 use crate::table::fdb::Probe;
 use crate::table::{
-    Ageing, BridgeConfig, BridgeId, Destination, EndpointId, Instant, Meta, PortId, UnderlayId, VlanDecap, VlanEncap,
+    Ageing, BridgeConfig, BridgeId, Destination, EndpointId, Instant, Meta, PortId, VlanDecap, VlanEncap,
 };
 use crate::wire::edit::Edit;
-use crate::wire::outer::common::Common;
-use crate::wire::{
-    Ecn, EtherType, FrameKind, Inner, IpKind, Label, Outer, Span, Tunnel, TunnelFlags, ecn, flow_hash, outer,
-};
+use crate::wire::{EtherType, Label, Span, TunnelFlags};
 
 /// A packet of the fast path that has been read, before the FDB was asked: what is needed of it afterwards. At most 64
 /// bytes, a line of the cache.
@@ -26,7 +20,7 @@ pub(super) struct Ready {
     pub(super) src: Probe,
     pub(super) dst: Probe,
     pub(super) frame: Span,
-    kind: Kind,
+    pub(super) kind: Kind,
     pub(super) bridge: BridgeId,
     /// Of a frame from a port, what the outer header will need.
     pub(super) flow: u32,
@@ -39,22 +33,9 @@ pub(super) struct Ready {
     pub(super) label: Label,
 }
 
-/// What is needed of a tunnel packet to make it [`Ready`].
-struct Content<'a> {
-    tracks: Tracks,
-    tos: u8,
-    flags: TunnelFlags,
-    policy: u16,
-    protocol: EtherType,
-    header: &'a [u8],
-    options: &'a [u8],
-    inner: &'a [u8],
-    span: Span,
-}
-
 /// Where it came from, and what its bridge knows.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Port(PortId),
     Endpoint(EndpointId),
     /// The same two, in a bridge that knows security groups or traffic classes.
@@ -84,18 +65,6 @@ impl Ready {
 }
 
 impl Engine<'_> {
-    /// Reads a packet into its place, which stays [`Ready::NOT`] or becomes the like if it is none of the fast path's.
-    ///
-    /// Into its place: copied from one to another, it would be waited for.
-    #[inline(always)]
-    pub(super) fn make_ready(&mut self, input: &Input<'_>, ready: &mut Ready) {
-        let _ = match input.ingress {
-            Ingress::Port { port, payload: FrameKind::Ethernet } => self.ready_frame(port, input.bytes, ready),
-            Ingress::Underlay { underlay, form } => self.ready_tunnel(underlay, form, input.bytes, ready),
-            Ingress::Port { .. } => None,
-        };
-    }
-
     /// Loads the cache lines in which the FDB has both MACs; see [`Fdb::touch`](crate::table::Fdb::touch).
     #[inline(always)]
     pub(super) fn touch(&self, ready: &Ready) -> u64 {
@@ -150,102 +119,6 @@ impl Engine<'_> {
             }
             _ => None,
         }
-    }
-
-    #[inline(never)]
-    fn ready_frame(&self, id: PortId, bytes: &[u8], ready: &mut Ready) -> Option<()> {
-        let port = self.port(id)?;
-        let record = self.bridge(port.bridge)?;
-        let inner = Inner::parse_ethernet(bytes).ok()?;
-        let frame = Span::new(0, u32::try_from(bytes.len()).ok()?);
-        let kind = match record.fast && port.learning && port.vlan.is_none() && is_plain(&inner) {
-            true if record.labelled => Kind::LabelledPort(id),
-            true => Kind::Port(id),
-            false => Kind::Elsewhere,
-        };
-        ready.flow = flow_hash(self.seed, &inner, bytes);
-        (ready.tos, ready.ttl, ready.df) = (inner.tos(), inner.ttl(), inner.df());
-        self.put(ready, port.bridge, &inner, frame, kind);
-        Some(())
-    }
-
-    #[inline(never)]
-    fn ready_tunnel(&mut self, id: UnderlayId, form: Form, bytes: &[u8], ready: &mut Ready) -> Option<()> {
-        let checks = self.underlay(id)?.checks();
-        if form == Form::Frame {
-            if let Some(common) = Common::parse(bytes, &self.udp_ports, &checks) {
-                let content = Content {
-                    tracks: Tracks {
-                        underlay: id,
-                        src: IpAddr::V4(common.src),
-                        dst: IpAddr::V4(common.dst),
-                        dst_port: common.dst_port,
-                        checksum: common.checksum,
-                        encapsulation: common.encap,
-                        vni: common.vni,
-                    },
-                    tos: common.tos,
-                    flags: common.flags,
-                    policy: common.policy,
-                    protocol: common.protocol,
-                    header: common.header,
-                    options: common.options,
-                    inner: common.inner,
-                    span: common.inner_span(),
-                };
-                return self.ready_content(content, ready);
-            }
-        }
-        self.ready_other_tunnel(id, form, bytes, ready)
-    }
-
-    /// Reads a packet of any other shape.
-    #[inline(never)]
-    fn ready_other_tunnel(&mut self, id: UnderlayId, form: Form, bytes: &[u8], ready: &mut Ready) -> Option<()> {
-        let checks = self.underlay(id)?.checks();
-        let parsed = match form {
-            // It has not the common shape.
-            Form::Frame => outer::parse_any(bytes, &self.udp_ports, &checks),
-            Form::Packet => outer::parse_ip(bytes, &self.udp_ports, &checks),
-            Form::Datagram(datagram) => outer::parse_udp_payload(bytes, &datagram, &self.udp_ports, &checks),
-        };
-        let outer = parsed.ok()??;
-        let Outer { tos, tunnel, .. } = outer;
-        let (header, options, inner) = (tunnel.header.of(bytes)?, tunnel.options.of(bytes)?, tunnel.inner.of(bytes)?);
-        let Tunnel { flags, policy, protocol, inner: span, .. } = tunnel;
-        let tracks = Tracks::new(id, &outer);
-        self.ready_content(Content { tracks, tos, flags, policy, protocol, header, options, inner, span }, ready)
-    }
-
-    #[inline(always)]
-    fn ready_content(&mut self, content: Content<'_>, ready: &mut Ready) -> Option<()> {
-        let Content { tracks, tos, flags, policy, protocol, header, options, inner, span } = content;
-        let Sender { bridge, endpoint } = self.recent_sender(&tracks)?;
-        let network = self.network(bridge)?;
-        let encapsulation = tracks.encapsulation;
-        self.check_reserved(network.config, encapsulation, header).ok()?;
-        let found = self.found(network.config, encapsulation, flags, policy, options).ok()?;
-        let inner = Inner::parse_ethernet(inner).ok()?;
-        // Neither control, nor a frame not to be learned from.
-        let payload = protocol == EtherType::ETHERNET && !flags.intersects(TunnelFlags::O.union(TunnelFlags::D));
-        let kind = match payload && network.bridge.fast && is_plain(&inner) && keeps_ecn(&inner, tos) {
-            true if network.bridge.labelled => {
-                ready.applied = flags.contains(TunnelFlags::A);
-                ready.label = Label::new(found.group, found.class.unwrap_or_default());
-                Kind::LabelledEndpoint(endpoint)
-            }
-            true => Kind::Endpoint(endpoint),
-            false => Kind::Elsewhere,
-        };
-        self.put(ready, bridge, &inner, span, kind);
-        Some(())
-    }
-
-    #[inline(always)]
-    fn put(&self, ready: &mut Ready, bridge: BridgeId, inner: &Inner, frame: Span, kind: Kind) {
-        ready.src = self.fdb.probe(bridge, inner.src());
-        ready.dst = self.fdb.probe(bridge, inner.dst());
-        (ready.frame, ready.kind, ready.bridge) = (frame, kind, bridge);
     }
 
     /// A frame from a port to an endpoint.
@@ -341,20 +214,4 @@ impl Engine<'_> {
 pub(super) const fn is_fast(config: &BridgeConfig) -> bool {
     let maps = matches!(config.vlan_encap, VlanEncap::Map(_)) || matches!(config.vlan_decap, VlanDecap::Map(_));
     !(maps || config.traffic.is_some() || matches!(config.ageing, Ageing::NoLearn))
-}
-
-/// Whether an inner frame is one station's to one station, has no tags, and an IP header that nobody objects to.
-#[inline(always)]
-fn is_plain(inner: &Inner) -> bool {
-    inner.tags() == 0 && inner.ip() != IpKind::Short && inner.src().is_station() && !inner.dst().is_multicast()
-}
-
-/// Whether a frame's ECN field stays as it is on the way out of a packet with this outer TOS.
-#[inline(always)]
-fn keeps_ecn(inner: &Inner, outer: u8) -> bool {
-    if !matches!(inner.ip(), IpKind::V4 | IpKind::V6) {
-        return true;
-    }
-    let before = Ecn::from_tos(inner.tos());
-    ecn::decapsulate(before, Ecn::from_tos(outer)) == Ok(before)
 }

@@ -26,6 +26,7 @@ mod event;
 mod explain;
 mod fast_labelled;
 mod fast_path;
+mod fast_read;
 mod forward;
 mod from_port;
 mod from_underlay;

@@ -4,11 +4,12 @@
 //! for every packet of a tunnel until something changes: by a command, by an endpoint that comes or goes, or by an entry
 //! that moves, since an entry of a control plane may be what names an endpoint.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 
 use super::decision::{Network, Source};
 use super::{DropReason, Engine};
 use crate::table::{BridgeConfig, BridgeId, EndpointAddress, EndpointId, UnderlayId};
+use crate::wire::outer::common::Envelope;
 use crate::wire::{Encapsulation, Outer, UdpChecksum, Vni};
 
 /// Tunnels remembered; a power of two.
@@ -19,6 +20,8 @@ const RECENT: usize = 16;
 pub(super) struct Sender {
     pub(super) bridge: BridgeId,
     pub(super) endpoint: EndpointId,
+    /// The packet's tunnel header.
+    pub(super) encapsulation: Encapsulation,
 }
 
 /// The tunnels seen of late, each in the one place that its key allows.
@@ -29,19 +32,24 @@ pub(super) struct Senders {
     version: u64,
 }
 
-/// Everything about a tunnel packet that says who sent it, and whether it is for us.
+/// Everything about a tunnel packet that says who sent it, and whether it is for us. Its tunnel header is not there: that
+/// follows from its UDP port, as long as the version is the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Key {
+    /// Of two IPv4 addresses, [`v4_addresses`] and nothing else.
     addresses: [u64; 4],
-    /// From the top: 1 bit set, UDP checksum 2, not all IPv4 1, source and destination IPv4 1 each (where a socket says
-    /// that one of them is), tunnel header 2, VNI 24, UDP port 16, underlay 8.
+    /// From the top: 1 bit set, whether there is a UDP checksum 1, not both IPv4 1, source and destination IPv4 1 each
+    /// (where a socket says that one of them is), VNI 24, UDP port 16, underlay 8. What is not both IPv4 alone has the
+    /// four bits below the top one.
     rest: u64,
 }
 
 impl Senders {
     /// None yet.
     pub(super) const NONE: Self = {
-        let nobody = (Key { addresses: [0; 4], rest: 0 }, Sender { bridge: BridgeId(0), endpoint: EndpointId(0) });
+        let encapsulation = Encapsulation::Vxlan;
+        let nobody = Sender { bridge: BridgeId(0), endpoint: EndpointId(0), encapsulation };
+        let nobody = (Key { addresses: [0; 4], rest: 0 }, nobody);
         Self { recent: [nobody; RECENT], version: 0 }
     };
 }
@@ -81,23 +89,23 @@ impl Tracks {
 impl Key {
     #[inline(always)]
     fn new(tracks: &Tracks) -> Self {
-        let (families, addresses) = match (tracks.src, tracks.dst) {
+        let rest = Self::rest(tracks.vni, tracks.dst_port, tracks.underlay);
+        let (src, dst) = match (tracks.src, tracks.dst) {
             (IpAddr::V4(src), IpAddr::V4(dst)) => {
-                (0, [u64::from(src.to_bits()) << 32 | u64::from(dst.to_bits()), 0, 0, 0])
+                return Self { addresses: [v4_addresses(src, dst), 0, 0, 0], rest };
             }
-            (src, dst) => {
-                let ([a, b], [c, d]) = (halves(src), halves(dst));
-                (4 | u64::from(src.is_ipv4()) << 1 | u64::from(dst.is_ipv4()), [a, b, c, d])
-            }
+            addresses => addresses,
         };
-        let rest = 1 << 63
-            | (tracks.checksum as u64) << 61
-            | families << 58
-            | (tracks.encapsulation as u64) << 56
-            | u64::from(tracks.vni.get()) << 32
-            | u64::from(tracks.dst_port) << 16
-            | u64::from(tracks.underlay.0);
-        Self { addresses, rest }
+        let unsure = u64::from(tracks.checksum == UdpChecksum::Zero) << 3;
+        let families = unsure | 4 | u64::from(src.is_ipv4()) << 1 | u64::from(dst.is_ipv4());
+        let ([a, b], [c, d]) = (halves(src), halves(dst));
+        Self { addresses: [a, b, c, d], rest: rest | families << 59 }
+    }
+
+    /// The whole of [`Key::rest`] between IPv4 addresses.
+    #[inline(always)]
+    fn rest(vni: Vni, dst_port: u16, underlay: UnderlayId) -> u64 {
+        1 << 63 | u64::from(vni.get()) << 32 | u64::from(dst_port) << 16 | u64::from(underlay.0)
     }
 
     #[inline(always)]
@@ -110,9 +118,20 @@ impl Key {
     #[inline(always)]
     fn place(&self) -> usize {
         let [a, b, ..] = self.addresses;
-        let low = (a >> 32 ^ b ^ self.rest >> 32).to_le_bytes();
-        low.first().map_or(0, |low| usize::from(*low)) & RECENT.wrapping_sub(1)
+        place(a ^ b << 32, self.rest)
     }
+}
+
+/// Both addresses in one number, the last octet of the first one in the low bits of its upper half.
+#[inline(always)]
+const fn v4_addresses(src: Ipv4Addr, dst: Ipv4Addr) -> u64 {
+    (src.to_bits() as u64) << 32 | dst.to_bits() as u64
+}
+
+#[inline(always)]
+const fn place(addresses: u64, rest: u64) -> usize {
+    let [.., low] = ((addresses ^ rest) >> 32).to_be_bytes();
+    low as usize & RECENT.wrapping_sub(1)
 }
 
 #[inline(always)]
@@ -138,6 +157,29 @@ impl Engine<'_> {
         self.remember_sender(*tracks)
     }
 
+    /// [`Engine::recent_sender`] of a packet of the common shape.
+    #[inline(always)]
+    pub(super) fn recent_sender_of(&mut self, underlay: UnderlayId, envelope: &Envelope<'_>) -> Option<Sender> {
+        let addresses = v4_addresses(envelope.src(), envelope.dst());
+        let rest = Key::rest(envelope.vni(), envelope.dst_port(), underlay);
+        let (known, sender) = self.senders.recent.get(place(addresses, rest))?;
+        let [recent, ..] = known.addresses;
+        // Between IPv4 addresses there is no more to a key.
+        if self.senders.version == self.endpoints.version() && recent == addresses && known.rest == rest {
+            return Some(*sender);
+        }
+        self.remember_sender(Tracks {
+            underlay,
+            src: IpAddr::V4(envelope.src()),
+            dst: IpAddr::V4(envelope.dst()),
+            dst_port: envelope.dst_port(),
+            // Over IPv4, nobody asks.
+            checksum: UdpChecksum::Unverified,
+            encapsulation: self.udp_ports.get(envelope.dst_port())?,
+            vni: envelope.vni(),
+        })
+    }
+
     #[cold]
     #[inline(never)]
     fn remember_sender(&mut self, tracks: Tracks) -> Option<Sender> {
@@ -157,7 +199,9 @@ impl Engine<'_> {
         let network = self.receiver(tracks).ok()?;
         let address = tracks.address(network.config);
         match self.admit(network, &address, tracks.checksum) {
-            Ok(Source::Endpoint { id: Some(endpoint), .. }) => Some(Sender { bridge: network.id, endpoint }),
+            Ok(Source::Endpoint { id: Some(endpoint), .. }) => {
+                Some(Sender { bridge: network.id, endpoint, encapsulation: tracks.encapsulation })
+            }
             _ => None,
         }
     }

@@ -124,6 +124,24 @@ pub const fn decapsulate(inner: Ecn, outer: Ecn) -> Result<Ecn, MustDrop> {
     }
 }
 
+/// Whether a packet's ECN field stays as it is on decapsulation, from the TOS of both headers: what [`decapsulate`] says.
+#[inline(always)]
+pub(crate) const fn is_kept(inner: u8, outer: u8) -> bool {
+    /// A bit for each pair, the outer codepoint in the upper two bits of its number.
+    const KEPT: u16 = {
+        let (mut kept, mut pair) = (0, 0_u8);
+        while pair < 16 {
+            let before = Ecn::from_tos(pair);
+            if let Ok(after) = decapsulate(before, Ecn::from_tos(pair >> 2)) {
+                kept |= ((after as u8 == before as u8) as u16) << pair;
+            }
+            pair = pair.wrapping_add(1);
+        }
+        kept
+    };
+    KEPT >> (inner & 3 | (outer & 3) << 2) & 1 != 0
+}
+
 /// Whether RFC 6040 section 4.2 wants this pair logged; decapsulation is the same with or without.
 ///
 /// ```

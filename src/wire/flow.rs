@@ -29,7 +29,7 @@ pub fn flow_hash(seed: u64, inner: &Inner, frame: &[u8]) -> u32 {
         if let Some(start) = frame.first_chunk::<38>() {
             let [.., a, b, c, d, e, f, g, h, i, j, k, l] = *start;
             let addresses = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
-            return finish(seed, addresses, transport(inner.protocol(), [i, j, k, l]));
+            return v4_flow_hash(seed, addresses, inner.protocol(), [i, j, k, l]);
         }
     }
     // By value, so that a summary held in registers stays there for the case above.
@@ -114,13 +114,24 @@ const UDP_LITE: u8 = 136;
 /// The fraction of pi: constants that nobody chose.
 const PI: [u64; 4] = [0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7344, 0xa409_3822_299f_31d0, 0x082e_fa98_ec4e_6c89];
 
+/// The hash of an IPv4 packet from its addresses, its protocol and the four bytes after its header; what these are does
+/// not matter where they are no ports, and they are to be 0 in fragments.
+#[inline(always)]
+pub(super) fn v4_flow_hash(seed: u64, addresses: u64, protocol: u8, ports: [u8; 4]) -> u32 {
+    let ports = if has_ports(protocol) { ports } else { [0; 4] };
+    finish(seed, addresses, transport(protocol, ports))
+}
+
+#[inline(always)]
+const fn has_ports(protocol: u8) -> bool {
+    matches!(protocol, TCP | UDP | DCCP | SCTP | UDP_LITE)
+}
+
 #[inline(never)]
 fn other_flow_hash(seed: u64, inner: Inner, frame: &[u8]) -> u32 {
     let l3 = usize::from(inner.l3());
-    let ports = match inner.protocol() {
-        TCP | UDP | DCCP | SCTP | UDP_LITE if inner.l4() != 0 => {
-            read(frame, usize::from(inner.l4())).unwrap_or_default()
-        }
+    let ports = match inner.l4() {
+        l4 if l4 != 0 && has_ports(inner.protocol()) => read(frame, usize::from(l4)).unwrap_or_default(),
         _ => [0; 4],
     };
     match inner.ip() {

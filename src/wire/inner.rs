@@ -96,6 +96,12 @@ impl Inner {
                 });
             }
         }
+        Self::parse_uncommon(frame)
+    }
+
+    /// [`Inner::parse_ethernet`] without trying the straight line first.
+    #[inline(always)]
+    pub(crate) fn parse_uncommon(frame: &[u8]) -> Result<Self, WireError> {
         let Walked { ip, link, src, dst, error } = walk(frame);
         if let Some(error) = error {
             return Err(error);

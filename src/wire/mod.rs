@@ -22,6 +22,7 @@ pub mod geneve;
 mod geneve_option;
 pub mod gpe;
 pub mod inner;
+pub(crate) mod inner_common;
 mod inner_walk;
 pub mod ipv4;
 pub mod ipv6;

@@ -48,20 +48,14 @@ impl Header {
     /// [`Reason::Truncated`] below 8 bytes, [`Reason::NoVni`] where the I flag is clear.
     #[inline(always)]
     pub fn parse(bytes: &[u8]) -> Result<Self, WireError> {
-        let Some(&[f0, f1, f2, f3, v0, v1, v2, v3]) = bytes.first_chunk::<HEADER_LEN>() else {
+        let Some(fixed) = bytes.first_chunk::<HEADER_LEN>() else {
             return Err(WireError::truncated(Layer::Vxlan, 0, 8));
         };
-        let vni = Vni::truncating(u32::from_be_bytes([v0, v1, v2, v3]) >> 8);
-        if [f0, f1, f2, f3] == [0x08, 0, 0, 0] {
-            return Ok(Self { vni, flags: TunnelFlags::I, policy: 0 });
-        }
-        if f0 & 0x08 == 0 {
+        let Some((flags, policy)) = flags(fixed) else {
             return Err(WireError::new(Layer::Vxlan, Reason::NoVni, 0));
-        }
-        // G stands in bit 1 of `TunnelFlags`, D in bit 2, A in bit 3: shifts instead of branches.
-        let flags = TunnelFlags::I.bits() | (f0 >> 6 & 0x02) | (f1 >> 4 & 0x04) | (f1 & 0x08);
-        let policy = if f0 & 0x80 == 0 { 0 } else { u16::from_be_bytes([f2, f3]) };
-        Ok(Self { vni, flags: TunnelFlags::from_bits_retain(flags), policy })
+        };
+        let [.., v0, v1, v2, v3] = *fixed;
+        Ok(Self { vni: Vni::truncating(u32::from_be_bytes([v0, v1, v2, v3]) >> 8), flags, policy })
     }
 
     /// The eight bytes of the header: I is always set, `policy` is written only with G, what is reserved is
@@ -87,6 +81,23 @@ impl Header {
     pub fn emit(self, out: &mut [u8]) -> Result<usize, WireError> {
         super::put_header(out, self.to_bytes(), Layer::Vxlan)
     }
+}
+
+/// The flags of a header and its policy ID; `None` where the I flag is clear.
+#[inline(always)]
+pub(super) const fn flags(fixed: &[u8; HEADER_LEN]) -> Option<(TunnelFlags, u16)> {
+    let [word @ .., _, _, _, _] = fixed;
+    if u32::from_be_bytes(*word) == 0x0800_0000 {
+        return Some((TunnelFlags::I, 0));
+    }
+    let [f0, f1, f2, f3] = *word;
+    if f0 & 0x08 == 0 {
+        return None;
+    }
+    // G stands in bit 1 of `TunnelFlags`, D in bit 2, A in bit 3: shifts instead of branches.
+    let flags = TunnelFlags::I.bits() | (f0 >> 6 & 0x02) | (f1 >> 4 & 0x04) | (f1 & 0x08);
+    let policy = if f0 & 0x80 == 0 { 0 } else { u16::from_be_bytes([f2, f3]) };
+    Some((TunnelFlags::from_bits_retain(flags), policy))
 }
 
 /// Refuses a header with a reserved bit set; for receivers that are stricter than RFC 7348 section 5.

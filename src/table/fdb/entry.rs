@@ -131,7 +131,13 @@ impl Epochs {
 /// who have read a frame's header have it.
 #[inline(always)]
 pub(in crate::table) const fn key(bridge: BridgeId, mac: MacAddr) -> u64 {
-    (bridge.0 as u64) << 48 | mac.to_u64()
+    key_of_bits(bridge, mac.to_u64())
+}
+
+/// [`key`] of a MAC that is a number already.
+#[inline(always)]
+pub(in crate::table) const fn key_of_bits(bridge: BridgeId, mac: u64) -> u64 {
+    (bridge.0 as u64) << 48 | mac
 }
 
 #[inline(always)]

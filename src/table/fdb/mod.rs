@@ -37,7 +37,7 @@ use super::label::LabelsFull;
 use super::{Ageing, BridgeId, Destination, Instant, Labels, Meta};
 use crate::wire::{Label, MacAddr};
 use clock::Clock;
-use entry::Word;
+use entry::{Word, key_of_bits};
 pub(super) use entry::{key, key_bridge, key_mac};
 use record::Books;
 
@@ -178,7 +178,13 @@ impl<'a> Fdb<'a> {
     #[must_use]
     #[inline(always)]
     pub fn probe(&self, bridge: BridgeId, mac: MacAddr) -> Probe {
-        let key = key(bridge, mac);
+        self.probe_bits(bridge, mac.to_u64())
+    }
+
+    /// [`Fdb::probe`] of a MAC as [`MacAddr::to_u64`] gives it.
+    #[inline(always)]
+    pub(crate) fn probe_bits(&self, bridge: BridgeId, mac: u64) -> Probe {
+        let key = key_of_bits(bridge, mac);
         Probe { key, hash: self.map.hash(key) }
     }
 

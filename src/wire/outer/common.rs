@@ -25,17 +25,20 @@ struct Stack {
 /// Bytes of [`Stack`]: where options start, and the inner frame where there are none.
 const STACK: u32 = 50;
 
-/// What such a packet says, in numbers that stay in registers.
-#[derive(Clone, Copy, Debug)]
+/// Such a packet down to UDP: sound, and with room for a tunnel header. Which one that is, its port says.
+#[derive(Clone, Copy)]
+pub(crate) struct Envelope<'a> {
+    stack: &'a Stack,
+    /// All of the frame.
+    frame: &'a [u8],
+    /// What follows the fixed tunnel header: the rest of the UDP datagram.
+    content: &'a [u8],
+}
+
+/// What such a packet says. Most of it is read where it is asked for.
+#[derive(Clone, Copy)]
 pub(crate) struct Common<'a> {
-    /// Source address.
-    pub(crate) src: Ipv4Addr,
-    /// Destination address.
-    pub(crate) dst: Ipv4Addr,
-    pub(crate) src_port: u16,
-    pub(crate) dst_port: u16,
-    pub(crate) tos: u8,
-    pub(crate) ttl: u8,
+    stack: &'a Stack,
     /// Of UDP.
     pub(crate) checksum: UdpChecksum,
     /// VXLAN or Geneve.
@@ -45,20 +48,18 @@ pub(crate) struct Common<'a> {
     pub(crate) policy: u16,
     /// As [`Tunnel::protocol`].
     pub(crate) protocol: EtherType,
-    pub(crate) vni: Vni,
-    /// The tunnel header without options.
-    pub(crate) header: &'a [u8],
     /// Geneve's options, 0 to 252 bytes; they fit, and nobody has looked at them.
     pub(crate) options: &'a [u8],
     /// What the tunnel carries: the rest of the UDP datagram.
     pub(crate) inner: &'a [u8],
 }
 
-impl<'a> Common<'a> {
+impl<'a> Envelope<'a> {
     /// Reads a frame of this shape; `None` for a frame of another, and for one with an error.
     #[inline(always)]
-    pub(crate) fn parse(frame: &'a [u8], ports: &TunnelPorts, checks: &Checks) -> Option<Self> {
-        let Ok((Stack { ethernet, ip, udp, tunnel }, rest)) = Stack::ref_from_prefix(frame) else { return None };
+    pub(crate) fn parse(frame: &'a [u8], checks: &Checks) -> Option<Self> {
+        let Ok((stack, rest)) = Stack::ref_from_prefix(frame) else { return None };
+        let Stack { ethernet, ip, udp, .. } = stack;
         let of_this_shape = ethernet.ethertype() == EtherType::IPV4
             && ip.version() == 4
             && usize::from(ip.header_len()) == ipv4::HEADER_LEN
@@ -71,45 +72,85 @@ impl<'a> Common<'a> {
         // far wraps to one that no slice has.
         let in_udp = usize::from(udp.len()).wrapping_sub(16);
         let content = rest.get(..usize::from(ip.total_len()).wrapping_sub(36))?.get(..in_udp)?;
-        let encap = ports.get(udp.dst_port())?;
-        let (flags, policy, protocol, vni, options, inner) = match encap {
+        Some(Self { stack, frame, content })
+    }
+
+    /// Reads a tunnel header, and looks at UDP's checksum; `None` for errors, and for GPE.
+    #[inline(always)]
+    pub(crate) fn open(&self, encap: Encapsulation, checks: &Checks) -> Option<Common<'a>> {
+        let Self { stack, frame, content } = *self;
+        let Stack { ip, udp, tunnel, .. } = stack;
+        let (flags, policy, protocol, options_len) = match encap {
             Encapsulation::Vxlan => {
-                let vxlan::Header { vni, flags, policy } = vxlan::Header::parse(tunnel).ok()?;
+                let (flags, policy) = vxlan::flags(tunnel)?;
                 if checks.reserved == Reserved::Strict {
                     vxlan::check_reserved(tunnel, checks.gbp).ok()?;
                 }
                 let (flags, policy) = if checks.gbp { (flags, policy) } else { (TunnelFlags::I, 0) };
-                (flags, policy, EtherType::ETHERNET, vni, &[][..], content)
+                (flags, policy, EtherType::ETHERNET, 0)
             }
             Encapsulation::Geneve => {
-                let geneve::Header { vni, flags, protocol, options_len } = geneve::Header::read(tunnel).ok()?;
-                let (options, inner) = content.split_at_checked(usize::from(options_len))?;
-                (flags, 0, protocol, vni, options, inner)
+                let geneve::Header { flags, protocol, options_len, .. } = geneve::Header::read(tunnel).ok()?;
+                (flags, 0, protocol, options_len)
             }
             Encapsulation::Gpe => return None,
         };
+        let (options, inner) = content.split_at_checked(usize::from(options_len))?;
         let checksum = match udp.checksum() {
             0 => UdpChecksum::Zero,
             _ if checks.udp_checksum == Checksums::Trust => UdpChecksum::Unverified,
-            _ => verify(udp, frame.get(42..)?.get(..in_udp.wrapping_add(8))?, Ip::V4(ip), checks.superframes)?,
+            _ => {
+                let payload = frame.get(42..)?.get(..content.len().wrapping_add(8))?;
+                verify(udp, payload, Ip::V4(ip), checks.superframes)?
+            }
         };
-        Some(Self {
-            src: ip.src(),
-            dst: ip.dst(),
-            src_port: udp.src_port(),
-            dst_port: udp.dst_port(),
-            tos: ip.tos(),
-            ttl: ip.ttl(),
-            checksum,
-            encap,
-            flags,
-            policy,
-            protocol,
-            vni,
-            header: tunnel,
-            options,
-            inner,
-        })
+        Some(Common { stack, checksum, encap, flags, policy, protocol, options, inner })
+    }
+
+    /// Source address.
+    #[inline(always)]
+    pub(crate) const fn src(&self) -> Ipv4Addr {
+        self.stack.ip.src()
+    }
+
+    /// Destination address.
+    #[inline(always)]
+    pub(crate) const fn dst(&self) -> Ipv4Addr {
+        self.stack.ip.dst()
+    }
+
+    /// UDP destination port.
+    #[inline(always)]
+    pub(crate) const fn dst_port(&self) -> u16 {
+        self.stack.udp.dst_port()
+    }
+
+    /// The virtual network, which stands at the same place in all tunnel headers.
+    #[inline(always)]
+    pub(crate) const fn vni(&self) -> Vni {
+        let [_, _, _, _, word @ ..] = &self.stack.tunnel;
+        Vni::truncating(u32::from_be_bytes(*word) >> 8)
+    }
+
+    /// The outer TOS.
+    #[inline(always)]
+    pub(crate) const fn tos(&self) -> u8 {
+        self.stack.ip.tos()
+    }
+
+    /// The tunnel header without options.
+    #[inline(always)]
+    pub(crate) const fn header(&self) -> &'a [u8] {
+        &self.stack.tunnel
+    }
+}
+
+impl<'a> Common<'a> {
+    /// Reads a frame of this shape; `None` for a frame of another, and for one with an error.
+    #[inline(always)]
+    pub(crate) fn parse(frame: &'a [u8], ports: &TunnelPorts, checks: &Checks) -> Option<Self> {
+        let envelope = Envelope::parse(frame, checks)?;
+        envelope.open(ports.get(envelope.dst_port())?, checks)
     }
 
     /// Bytes of Geneve's options.
@@ -122,32 +163,34 @@ impl<'a> Common<'a> {
     /// Where [`Common::inner`] is within the frame.
     #[inline(always)]
     pub(crate) fn inner_span(&self) -> Span {
-        let start = STACK.wrapping_add(u32::from(self.options_len()));
-        Span::new(start, u32::try_from(self.inner.len()).unwrap_or(u32::MAX))
+        #[allow(clippy::cast_possible_truncation, reason = "UDP has at most 65,535 bytes")]
+        let len = self.inner.len() as u32;
+        Span::new(STACK.wrapping_add(u32::from(self.options_len())), len)
     }
 
     /// The summary of all shapes.
     #[inline(always)]
     pub(super) fn outer(&self) -> Outer {
-        let options_len = u32::from(self.options_len());
+        let (Self { stack, .. }, options_len) = (self, u32::from(self.options_len()));
+        let envelope = Envelope { stack, frame: &[], content: &[] };
         let tunnel = Tunnel {
             encap: self.encap,
             flags: self.flags,
             next_protocol: 0,
             policy: self.policy,
             protocol: self.protocol,
-            vni: self.vni,
+            vni: envelope.vni(),
             header: Span::new(STACK.wrapping_sub(8), options_len.wrapping_add(8)),
             options: Span::new(STACK, options_len),
             inner: self.inner_span(),
         };
         Outer {
-            src: IpAddr::V4(self.src),
-            dst: IpAddr::V4(self.dst),
-            src_port: self.src_port,
-            dst_port: self.dst_port,
-            tos: self.tos,
-            ttl: self.ttl,
+            src: IpAddr::V4(envelope.src()),
+            dst: IpAddr::V4(envelope.dst()),
+            src_port: stack.udp.src_port(),
+            dst_port: envelope.dst_port(),
+            tos: envelope.tos(),
+            ttl: stack.ip.ttl(),
             tags: 0,
             vlan: None,
             checksum: self.checksum,
