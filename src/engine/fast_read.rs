@@ -179,7 +179,9 @@ impl Engine<'_> {
         if self.switches.contains(Switches::CRITICAL_BY_HEADER) {
             return !critical;
         }
-        options.is_empty() || self.no_schema.read(self.known_options, options, critical).is_ok()
+        options.is_empty()
+            || self.quick_schema.passes(options)
+            || self.no_schema.read_any(self.known_options, options, critical).is_ok()
     }
 
     /// What a tunnel packet says of its sender to a bridge that reads it.

@@ -141,9 +141,17 @@ impl Engine<'_> {
         if options.is_empty() {
             return Ok(Found::default());
         }
+        if config.options {
+            return match self.quick_schema.read(options) {
+                Some(found) => Ok(found),
+                None => self.schema.read_any(self.known_options, options, critical),
+            };
+        }
         // To a bridge that does not read labels, the schema's options are as unknown as others.
-        let schema = if config.options { &self.schema } else { &self.no_schema };
-        schema.read(self.known_options, options, critical)
+        match self.quick_schema.passes(options) {
+            true => Ok(Found::default()),
+            false => self.no_schema.read_any(self.known_options, options, critical),
+        }
     }
 
     #[inline(always)]

@@ -10,7 +10,7 @@ use crate::table::{
     FdbConfig, FloodLists, GroupId, Guard, Instant, Labels, Moves, Owner, Policy, Port, PortConfig, PortId, TrafficMap,
     TrafficMapId, UnderlayConfig, UnderlayId, UnderlaySlot, VniMap, WhenFull,
 };
-use crate::wire::geneve::{Definition, Schema};
+use crate::wire::geneve::{Definition, Quick, Schema};
 use crate::wire::{Label, MacAddr, PortRange, TunnelPorts};
 
 /// How an engine behaves, whatever its bridges.
@@ -86,6 +86,8 @@ pub struct Engine<'a> {
     /// The same without the options that it names.
     pub(super) no_schema: Schema,
     pub(super) known_options: &'a [Definition],
+    /// Both schemas, as far as nearly all options go.
+    pub(super) quick_schema: Quick,
     pub(super) policy: Policy<'a>,
     pub(super) traffic: &'a mut [TrafficMap],
     seeds: [u64; 2],
@@ -151,6 +153,7 @@ impl<'a> Engine<'a> {
             schema: config.schema,
             no_schema: Schema { group: None, class: None, ..config.schema },
             known_options: &[],
+            quick_schema: Quick::new(&config.schema, &[]),
             policy: Policy::new(&mut [], &mut [], config.seed),
             traffic: &mut [],
             seeds: config.seed,
@@ -174,6 +177,7 @@ impl<'a> Engine<'a> {
         self.policy = Policy::new(rules, rule_map, self.seeds);
         self.traffic = traffic;
         self.known_options = known;
+        self.quick_schema = Quick::new(&self.schema, known);
         self
     }
 

@@ -26,6 +26,7 @@ use super::{EtherType, Layer, Reason, TunnelFlags, Vni, WireError};
 pub use super::geneve_option::{
     Definition, Duplicates, OffloadRole, OptionId, OptionView, Options, Rules, Summary, Writer,
 };
+pub(crate) use super::schema::Quick;
 pub use super::schema::{Found, Schema};
 pub use super::typed_option::TypedOption;
 

@@ -84,44 +84,20 @@ impl Schema {
     /// As [`Rules::validate`]; [`Reason::GroupOutOfRange`] and [`Reason::ClassOutOfRange`] for numbers that are none.
     #[inline(always)]
     pub fn read(&self, known: &[Definition], area: &[u8], header_critical: bool) -> Result<Found, WireError> {
-        let plain = if known.is_empty() && !self.check_critical_bit { self.read_plain(area) } else { None };
-        match plain {
+        match Quick::new(self, known).read(area) {
             Some(found) => Ok(found),
             None => self.read_any(known, area, header_critical),
         }
     }
 
-    /// What nearly every area is: sound, each of our options there at most once, and no other one critical. `None` for
-    /// others, and for what is wrong with them.
-    #[inline(always)]
-    fn read_plain(&self, area: &[u8]) -> Option<Found> {
-        if area.len() > usize::from(self.max_len) {
-            return None;
-        }
-        let (group_id, class_id) = (number(self.group), number(self.class));
-        let (mut group, mut class) = (None, None);
-        let (mut rest, mut left) = (area, self.max_options);
-        while let Some(([a, b, kind, len], after)) = rest.split_first_chunk::<4>() {
-            left = left.checked_sub(1)?;
-            let (data, after) = after.split_at_checked(usize::from(len & 0x1f) << 2)?;
-            rest = after;
-            let id = u32::from_be_bytes([0, *a, *b, *kind]);
-            if id == group_id && group.is_none() {
-                let [a, b, c, d] = *<&[u8; 4]>::try_from(data).ok()?;
-                group = Some(SecurityGroup::new(u32::from_be_bytes([a, b, c, d]))?);
-            } else if id == class_id && class.is_none() {
-                let [value, ..] = *<&[u8; 4]>::try_from(data).ok()?;
-                class = Some(TrafficClass::new(value)?);
-            } else if kind & 0x80 != 0 || id == group_id || id == class_id {
-                return None;
-            }
-        }
-        rest.is_empty().then_some(Found { group: group.unwrap_or(SecurityGroup::NONE), class })
-    }
-
     /// [`Schema::read`], option by option.
     #[inline(never)]
-    fn read_any(&self, known: &[Definition], area: &[u8], header_critical: bool) -> Result<Found, WireError> {
+    pub(crate) fn read_any(
+        &self,
+        known: &[Definition],
+        area: &[u8],
+        header_critical: bool,
+    ) -> Result<Found, WireError> {
         let Self { max_options, max_len, check_critical_bit, role, .. } = *self;
         let rules = Rules { known, max_options, max_len, check_critical_bit, role };
         let (mut group, mut class) = (None, None);
@@ -184,10 +160,86 @@ impl Schema {
     }
 }
 
+/// What a [`Schema`] makes of option areas that are as nearly all are: sound, each of its options there at most once, and
+/// no other one critical. What does not hang on the area is worked out when this is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Quick {
+    /// The longest area that cannot break a limit; 0 where every option is to be looked at closely.
+    max_len: u8,
+    group: u32,
+    class: u32,
+}
+
+impl Quick {
+    #[inline]
+    pub(crate) const fn new(schema: &Schema, known: &[Definition]) -> Self {
+        let options_len = schema.max_options.saturating_mul(4);
+        let max_len = if options_len < schema.max_len { options_len } else { schema.max_len };
+        let closely = !known.is_empty() || schema.check_critical_bit;
+        Self { max_len: if closely { 0 } else { max_len }, group: number(schema.group), class: number(schema.class) }
+    }
+
+    /// What the options say; `None` where [`Schema::read_any`] is to be asked.
+    #[inline(always)]
+    pub(crate) fn read(&self, area: &[u8]) -> Option<Found> {
+        if area.len() > usize::from(self.max_len) {
+            return None;
+        }
+        let (mut group, mut class) = (None, None);
+        let mut rest = area;
+        while let Some((header, after)) = rest.split_first_chunk::<4>() {
+            let word = u32::from_be_bytes(*header);
+            let (data, after) = after.split_at_checked(data_len(word))?;
+            rest = after;
+            let id = word >> 8;
+            if id == self.group && group.is_none() {
+                let data = *<&[u8; 4]>::try_from(data).ok()?;
+                group = Some(SecurityGroup::new(u32::from_be_bytes(data))?);
+            } else if id == self.class && class.is_none() {
+                let [value, ..] = *<&[u8; 4]>::try_from(data).ok()?;
+                class = Some(TrafficClass::new(value)?);
+            } else if word & CRITICAL != 0 || id == self.group || id == self.class {
+                return None;
+            }
+        }
+        rest.is_empty().then_some(Found { group: group.unwrap_or(SecurityGroup::NONE), class })
+    }
+
+    /// Whether somebody who knows none of the options, though bound by the same limits, has nothing against them; false
+    /// where [`Schema::read_any`] is to be asked.
+    #[inline(always)]
+    pub(crate) fn passes(&self, area: &[u8]) -> bool {
+        if area.len() > usize::from(self.max_len) {
+            return false;
+        }
+        let mut rest = area;
+        while let Some((header, after)) = rest.split_first_chunk::<4>() {
+            let word = u32::from_be_bytes(*header);
+            match after.get(data_len(word)..) {
+                Some(next) if word & CRITICAL == 0 => rest = next,
+                _ => return false,
+            }
+        }
+        rest.is_empty()
+    }
+}
+
+/// The critical bit of an option's first four bytes.
+const CRITICAL: u32 = 0x8000;
+
+/// Bytes of data behind an option's first four bytes.
+#[inline(always)]
+const fn data_len(word: u32) -> usize {
+    (word as usize & 0x1f) << 2
+}
+
 /// An option's class and type in 24 bits, or one that no option has.
 #[inline]
-fn number(id: Option<OptionId>) -> u32 {
-    id.map_or(u32::MAX, |id| u32::from(id.class) << 8 | u32::from(id.kind))
+const fn number(id: Option<OptionId>) -> u32 {
+    match id {
+        Some(OptionId { class, kind }) => (class as u32) << 8 | kind as u32,
+        None => u32::MAX,
+    }
 }
 
 #[inline]
@@ -305,7 +357,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_plain_area_is_read_as_any_other(
+        fn a_quick_answer_is_the_close_looks(
             parts in prop::collection::vec((0..4_usize, any::<[u8; 4]>(), 0..4_u8, any::<bool>()), 0..6),
             cut in 0..3_usize,
             max_options in 0..6_u8,
@@ -328,12 +380,19 @@ mod tests {
             }
             area.truncate(area.len().saturating_sub(cut));
             let schema = Schema { max_options, role, duplicates, ..Schema::DEFAULT };
-            for schema in [schema, Schema { group: None, class: None, ..schema }] {
-                if let Some(found) = schema.read_plain(&area) {
+            let nothing = Schema { group: None, class: None, ..schema };
+            for schema in [schema, nothing] {
+                if let Some(found) = Quick::new(&schema, &[]).read(&area) {
                     prop_assert_eq!(schema.read_any(&[], &area, true), Ok(found));
                     prop_assert_eq!(schema.read_any(&[], &area, false), Ok(found));
                 }
             }
+            if Quick::new(&schema, &[]).passes(&area) {
+                prop_assert_eq!(nothing.read_any(&[], &area, true), Ok(Found::default()));
+                prop_assert_eq!(nothing.read_any(&[], &area, false), Ok(Found::default()));
+            }
+            let closely = Schema { check_critical_bit: true, ..schema };
+            prop_assert!(area.is_empty() || !Quick::new(&closely, &[]).passes(&area));
         }
     }
 }
