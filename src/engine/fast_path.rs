@@ -96,8 +96,7 @@ impl Engine<'_> {
             Some(Kind::Port(_)) => self.known_endpoints(now, batch, verdicts),
             Some(Kind::Endpoint(_)) => self.known_ports(now, batch, version, verdicts),
             Some(Kind::LabelledPort(_) | Kind::LabelledEndpoint(_)) => {
-                let pairs = batch.iter().zip(verdicts);
-                pairs.map_while(|(ready, verdict)| self.decide_labelled(now, ready, version, verdict)).count()
+                decided(batch, verdicts, |ready, verdict| self.decide_labelled(now, ready, version, verdict))
             }
             _ => 0,
         }
@@ -160,12 +159,11 @@ impl Engine<'_> {
     /// Frames from ports to endpoints.
     #[inline(never)]
     fn known_endpoints(&mut self, now: Instant, batch: &[Ready], verdicts: &mut [Verdict]) -> usize {
-        let decided = batch.iter().zip(verdicts).map_while(|(ready, verdict)| {
+        decided(batch, verdicts, |ready, verdict| {
             let Kind::Port(from) = ready.kind else { return None };
             *verdict = self.known_endpoint(now, ready, from)?;
             Some(())
-        });
-        decided.count()
+        })
     }
 
     /// Frames from endpoints to ports.
@@ -175,12 +173,11 @@ impl Engine<'_> {
         if version != self.endpoints.version() {
             return 0;
         }
-        let decided = batch.iter().zip(verdicts).map_while(|(ready, verdict)| {
+        decided(batch, verdicts, |ready, verdict| {
             let Kind::Endpoint(from) = ready.kind else { return None };
             *verdict = self.known_port(now, ready, from)?;
             Some(())
-        });
-        decided.count()
+        })
     }
 
     /// The outer header's share of a frame from a port.
@@ -208,6 +205,23 @@ impl Engine<'_> {
             counters.count(kind as u8, from_port, ready.frame.len);
         }
     }
+}
+
+/// How many packets at the beginning of a batch are decided about, one after another.
+#[inline(always)]
+fn decided(
+    batch: &[Ready],
+    verdicts: &mut [Verdict],
+    mut decide: impl FnMut(&Ready, &mut Verdict) -> Option<()>,
+) -> usize {
+    let mut count = 0usize;
+    for (ready, verdict) in batch.iter().zip(verdicts) {
+        if decide(ready, verdict).is_none() {
+            break;
+        }
+        count = count.wrapping_add(1);
+    }
+    count
 }
 
 /// Whether a bridge's packets may take this path.

@@ -90,16 +90,16 @@ impl Bucket {
     /// Shows each entry to `keep`, which may change the value, and takes out those for which it returns false; how many.
     pub(super) fn retain(&mut self, keep: &mut impl FnMut(u64, &mut u64) -> bool) -> usize {
         let Self { keys, values } = self;
-        let gone = LANES.into_iter().zip(values).filter_map(|(lane, value)| {
+        let mut gone = 0usize;
+        for (lane, value) in LANES.into_iter().zip(values) {
             let key = keys.get(lane);
-            if key == 0 || keep(key, value) {
-                return None;
+            if key != 0 && !keep(key, value) {
+                keys.set(lane, 0);
+                *value = 0;
+                gone = gone.wrapping_add(1);
             }
-            keys.set(lane, 0);
-            *value = 0;
-            Some(())
-        });
-        gone.count()
+        }
+        gone
     }
 }
 
