@@ -151,6 +151,11 @@ pub fn hits(slots: usize) -> Vec<Case> {
         case("hit-dependent/vtep", slots, &table, |t| {
             t.chunk().iter().fold(0, |last, mac| t.meta(MacAddr::from_u64(mac.to_u64() ^ last)))
         }),
+        // What a look-up does before it knows which lines of the table to load.
+        case("probe/vtep", slots, &table, |t| {
+            t.chunk().iter().for_each(|mac| _ = core::hint::black_box(t.fdb.probe(BRIDGE, *mac)));
+            1
+        }),
         case("miss/vtep", slots, &table, |t| t.chunk().iter().fold(0, |sum, mac| sum ^ t.meta(unknown(*mac)))),
     ]
 }

@@ -27,7 +27,7 @@ static MEMORY: memory::HugePages = memory::HugePages;
 
 const USAGE: &str = "usage: vtep-peers measure RESULTS.json [ROUNDS]
        vtep-peers time GROUP FILTER [ROUNDS]    cycles here of some cases, e.g. engine/10k decap/vxlan
-       vtep-peers page RESULTS.json TEMPLATE.md PAGE.md PICTURE.svg";
+       vtep-peers page RESULTS.json TUNED.json TEMPLATE.md PAGE.md PICTURE.svg";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -37,10 +37,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         ["measure", results, rounds] => measure(results, rounds.parse()?),
         ["time", group, filter] => time(group, filter, 15),
         ["time", group, filter, rounds] => time(group, filter, rounds.parse()?),
-        ["page", results, template, page, picture] => {
+        ["page", results, tuned, template, page, picture] => {
             let results = serde_json::from_str(&fs::read_to_string(results)?)?;
+            // None where the processor could not run what is compiled for others.
+            let tuned = fs::read_to_string(tuned).ok().map(|tuned| serde_json::from_str(&tuned)).transpose()?;
             picture::draw(&results, picture)?;
-            Ok(fs::write(page, page::render(&fs::read_to_string(template)?, &results))?)
+            Ok(fs::write(page, page::render(&fs::read_to_string(template)?, &results, tuned.as_ref()))?)
         }
         _ => Err(USAGE.into()),
     }

@@ -13,7 +13,7 @@ use crate::tail::{SWEEPS, Sweep};
 
 /// Fills in the template: `{{name}}` is replaced by what has that name here; a line `{{reason TOPIC}} text` is what is said
 /// of the shows of that topic that are not met.
-pub fn render(template: &str, results: &Results) -> String {
+pub fn render(template: &str, results: &Results, tuned: Option<&Results>) -> String {
     let mut reasons = BTreeMap::new();
     let mut words = String::new();
     for line in template.lines() {
@@ -27,7 +27,7 @@ pub fn render(template: &str, results: &Results) -> String {
         ("commit", results.machine.commit.clone()),
         ("rounds", results.rounds.to_string()),
         ("scale", scale(results)),
-        ("shows", shows_table(results, &reasons)),
+        ("shows", shows_table(results, tuned, &reasons)),
         ("engine", engine_table(results)),
         ("engine-others", engine_others(results)),
         ("metadata", metadata(results)),
@@ -90,17 +90,31 @@ fn scale(results: &Results) -> String {
     )
 }
 
-fn shows_table(results: &Results, reasons: &BTreeMap<&str, &str>) -> String {
-    let mut out = "| what | target, at most | measured | met | why not |\n|---|---|---|---|---|\n".to_string();
+fn shows_table(results: &Results, tuned: Option<&Results>, reasons: &BTreeMap<&str, &str>) -> String {
+    let mut out = "| what | target, at most | measured | met | compiled for AVX2 | met | why not |\n\
+                   |---|---|---|---|---|---|---|\n"
+        .to_string();
+    let met = |show: &shows::Show| match show.met() {
+        Some(true) => "yes",
+        Some(false) => "**no**",
+        None => "not measured",
+    };
+    let tuned: Vec<_> = tuned.map(shows::all).unwrap_or_default();
     for show in shows::all(results) {
-        let (met, why) = match show.met() {
-            Some(true) => ("yes", ""),
-            Some(false) => ("**no**", reasons.get(show.topic).copied().unwrap_or("not known")),
-            None => ("not measured", "what it is compared with was not there"),
+        let same = tuned.iter().find(|other| other.what == show.what);
+        let (also, also_met) = same.map_or(("—".into(), "not measured"), |show| (optional(show.measured), met(show)));
+        let why = match (show.met(), same.and_then(shows::Show::met)) {
+            (None, _) => "what it is compared with was not there",
+            (Some(true), None | Some(true)) => "",
+            _ => reasons.get(show.topic).copied().unwrap_or("not known"),
         };
-        let unit = show.unit;
-        let target = number(show.target);
-        _ = writeln!(out, "| {} | {target} {unit} | {} | {met} | {why} |", show.what, optional(show.measured));
+        let (target, unit, measured) = (number(show.target), show.unit, optional(show.measured));
+        _ = writeln!(
+            out,
+            "| {} | {target} {unit} | {measured} | {} | {also} | {also_met} | {why} |",
+            show.what,
+            met(&show)
+        );
     }
     out
 }
@@ -255,6 +269,11 @@ fn tables(results: &Results) -> String {
         });
         _ = writeln!(out, "| floor: one cache line touched, {hows} | {} |", cells.join(" | "));
     }
+    let cells = SLOTS.map(|size| {
+        let cycles = results.group(&format!("fdb/{size}")).and_then(|g| g.get(&format!("fdb/{size}/probe/vtep")));
+        cycles.map_or("—".into(), |cycles| number(cycles.median / results.machine.ghz))
+    });
+    _ = writeln!(out, "| floor: a MAC hashed, and no line touched: vtep | {} |", cells.join(" | "));
     out
 }
 
