@@ -60,12 +60,26 @@ impl Engine<'_> {
         buffer: &mut [u8],
         input: Range<usize>,
     ) -> Result<Output, RewriteError> {
-        let written = match verdict {
-            Verdict::Deliver(deliver) => self.pass_on(deliver, buffer, &input),
-            Verdict::Encapsulate(encapsulate) => self.put_in_front(encapsulate, depth, buffer, &input),
-            _ => None,
+        let Verdict::Encapsulate(encapsulate) = verdict else {
+            return self.rewrite_delivery(verdict, depth, buffer, input);
         };
-        match written {
+        match self.put_in_front(encapsulate, depth, buffer, &input) {
+            Some(output) => Ok(output),
+            None => self.rewrite_any(verdict, depth, buffer, input),
+        }
+    }
+
+    /// [`Engine::rewrite`] of a delivery; of its own, so that neither this nor an encapsulation saves the other's registers.
+    #[inline(never)]
+    fn rewrite_delivery(
+        &self,
+        verdict: &Verdict,
+        depth: Depth,
+        buffer: &mut [u8],
+        input: Range<usize>,
+    ) -> Result<Output, RewriteError> {
+        let Verdict::Deliver(deliver) = verdict else { return self.rewrite_any(verdict, depth, buffer, input) };
+        match self.pass_on(deliver, buffer, &input) {
             Some(output) => Ok(output),
             None => self.rewrite_any(verdict, depth, buffer, input),
         }
@@ -92,51 +106,43 @@ impl Engine<'_> {
         buffer: &mut [u8],
         input: &Range<usize>,
     ) -> Option<Output> {
-        let Range { start, end } = within(verdict.frame, input)?;
-        let headroom = buffer.get_mut(..end)?.get_mut(..start)?;
-        let to = self.put_plain(verdict, depth, headroom.last_chunk_mut()?, end.wrapping_sub(start))?;
+        let endpoint = self.plain_endpoint(verdict, depth)?;
+        let Range { start, end } = within(verdict.frame, &(input.start..input.end.min(buffer.len())))?;
+        let headroom = buffer.get_mut(..start)?;
+        let to = put_plain(verdict, endpoint, headroom.last_chunk_mut()?, end.wrapping_sub(start))?;
         Some(Output { to, bytes: start.wrapping_sub(plain::LEN)..end })
     }
 
-    /// Writes the header of an encapsulation that has no edit and a plain header, in front of `len` bytes; `None` for
-    /// others and where it fails.
-    #[inline(always)]
-    fn put_plain(
-        &self,
-        verdict: &Encapsulate,
-        depth: Depth,
-        header: &mut [u8; plain::LEN],
-        len: usize,
-    ) -> Option<Egress> {
-        if depth != Depth::Ethernet || !verdict.edit.is_none() || !verdict.outer.is_plain() {
-            return None;
-        }
-        let endpoint = self.endpoints.get(verdict.endpoint.id)?;
-        if endpoint.generation != verdict.endpoint.generation || !endpoint.template.is_plain() {
-            return None;
-        }
-        let shared = verdict.outer.shared(len)?;
-        endpoint.template.write_plain(&shared, verdict.vni, verdict.outer.ident, header);
-        Some(Egress::Underlay(endpoint.address.underlay))
-    }
-
-    /// [`Engine::rewrite_into`] of what [`Engine::put_plain`] is for.
+    /// [`Engine::rewrite_into`] of the same.
     #[inline(always)]
     fn plain_into(&self, verdict: &Encapsulate, depth: Depth, input: &[u8], out: &mut [u8]) -> Option<Output> {
+        let endpoint = self.plain_endpoint(verdict, depth)?;
         let frame = verdict.frame.of(input)?;
         let (header, body) = out.split_first_chunk_mut()?;
         let body = body.get_mut(..frame.len())?;
-        let to = self.put_plain(verdict, depth, header, frame.len())?;
+        let to = put_plain(verdict, endpoint, header, frame.len())?;
         body.copy_from_slice(frame);
         Some(Output { to, bytes: 0..plain::LEN.wrapping_add(frame.len()) })
     }
 
-    /// [`Engine::rewrite_head`] of what [`Engine::put_plain`] is for.
+    /// [`Engine::rewrite_head`] of the same.
     #[inline(always)]
     fn plain_head(&self, verdict: &Encapsulate, depth: Depth, input: &[u8], head: &mut [u8]) -> Option<Gather> {
+        let endpoint = self.plain_endpoint(verdict, depth)?;
         let rest = within(verdict.frame, &(0..input.len()))?;
-        let to = self.put_plain(verdict, depth, head.first_chunk_mut()?, rest.len())?;
+        let to = put_plain(verdict, endpoint, head.first_chunk_mut()?, rest.len())?;
         Some(Gather { to, head: plain::LEN, rest })
+    }
+
+    /// The endpoint of an encapsulation that has no edit and a plain header; `None` for others and where the handle is
+    /// stale.
+    #[inline(always)]
+    fn plain_endpoint(&self, verdict: &Encapsulate, depth: Depth) -> Option<&Endpoint> {
+        if depth != Depth::Ethernet || !verdict.edit.is_none() || !verdict.outer.is_plain() {
+            return None;
+        }
+        let endpoint = self.endpoints.get(verdict.endpoint.id)?;
+        (endpoint.generation == verdict.endpoint.generation && endpoint.template.is_plain()).then_some(endpoint)
     }
 
     /// [`Engine::rewrite`] of everything; errors get their names here.
@@ -428,6 +434,15 @@ impl Plan<'_> {
         let rest = frame.get(edited.skip..).ok_or(RewriteError::BadEdit)?;
         Ok((head, rest))
     }
+}
+
+/// Writes a plain header in front of `len` bytes; `None` if they are too many.
+#[inline(always)]
+fn put_plain(verdict: &Encapsulate, endpoint: &Endpoint, header: &mut [u8; plain::LEN], len: usize) -> Option<Egress> {
+    let outer = &verdict.outer;
+    let header = endpoint.template.begin_plain(plain::plain_len(len)?, outer.tos, header);
+    header.finish(outer.ident, outer.src_port, verdict.vni);
+    Some(Egress::Underlay(endpoint.address.underlay))
 }
 
 /// What one packet's header has of its own.

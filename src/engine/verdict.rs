@@ -188,27 +188,28 @@ pub struct Encapsulate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+#[repr(C)]
 pub struct OuterFields {
     /// UDP source port: the flow's entropy.
     pub src_port: u16,
     /// IPv4 identification; a flood's first copy has it, the next ones the next.
     pub ident: u16,
+    /// The frame's security group and traffic class.
+    pub label: Label,
+    /// What the tunnel carries.
+    pub protocol: EtherType,
+    /// Tunnel flags. G: the label's group goes into VXLAN's group policy ID; C: the label goes into Geneve's options.
+    pub flags: TunnelFlags,
+    /// Bytes of Geneve options, right in front of the frame, that go on as they came; 0 for none.
+    pub options: u8,
+    /// The outer DSCP, or [`OuterFields::DSCP_OF_TEMPLATE`].
+    pub dscp: u8,
     /// The inner TOS or traffic class; 0 where the frame carries no IP.
     pub tos: u8,
     /// The inner TTL or hop limit; 0 where the frame carries no IP.
     pub ttl: u8,
     /// The inner don't-fragment state.
     pub df: bool,
-    /// Tunnel flags. G: the label's group goes into VXLAN's group policy ID; C: the label goes into Geneve's options.
-    pub flags: TunnelFlags,
-    /// The frame's security group and traffic class.
-    pub label: Label,
-    /// Bytes of Geneve options, right in front of the frame, that go on as they came; 0 for none.
-    pub options: u8,
-    /// The outer DSCP, or [`OuterFields::DSCP_OF_TEMPLATE`].
-    pub dscp: u8,
-    /// What the tunnel carries.
-    pub protocol: EtherType,
 }
 
 impl OuterFields {
@@ -221,14 +222,19 @@ impl OuterFields {
         if !self.is_plain() {
             return None;
         }
-        let dscp = (self.dscp != Self::DSCP_OF_TEMPLATE).then_some(self.dscp);
-        plain::Shared::new(len, self.src_port, (self.tos, self.ttl, self.df), dscp)
+        plain::Shared::new(len, self.src_port, self.tos)
     }
 
-    /// Whether the tunnel header is that of an Ethernet frame without flags and options.
+    /// Whether the tunnel header is that of an Ethernet frame without flags and options, and the DSCP the template's.
     #[inline(always)]
     pub(super) fn is_plain(&self) -> bool {
-        self.flags.is_empty() && self.options == 0 && self.protocol == EtherType::ETHERNET
+        let Self { protocol, flags, options, dscp, .. } = *self;
+        // They lie side by side: one comparison.
+        let fields = |protocol: EtherType, flags: TunnelFlags, options: u8| {
+            u32::from(protocol.0) | u32::from(flags.bits()) << 16 | u32::from(options) << 24
+        };
+        fields(protocol, flags, options) == fields(EtherType::ETHERNET, TunnelFlags::empty(), 0)
+            && dscp == Self::DSCP_OF_TEMPLATE
     }
 }
 

@@ -87,25 +87,19 @@ pub enum Alarm {
 #[inline]
 #[must_use]
 pub const fn encapsulate(inner: Ecn, mode: EcnMode) -> Ecn {
-    Ecn::from_tos(table(mode) >> ((inner as u8) << 1))
-}
-
-/// What [`encapsulate`] answers in a mode: two bits for each inner codepoint, the lowest two for Not-ECT.
-#[inline]
-pub(super) const fn table(mode: EcnMode) -> u8 {
-    match mode {
-        EcnMode::Normal => 0b11_10_01_00,
-        EcnMode::Compat => 0b00_00_00_00,
-        EcnMode::Legacy3168 => 0b10_10_01_00,
+    match (mode, inner) {
+        (EcnMode::Compat, _) => Ecn::NotEct,
+        (EcnMode::Legacy3168, Ecn::Ce) => Ecn::Ect0,
+        _ => inner,
     }
 }
 
-/// The mode that has this [`table`].
-pub(super) const fn mode(answers: u8) -> EcnMode {
-    match answers {
-        0 => EcnMode::Compat,
-        0b11_10_01_00 => EcnMode::Normal,
-        _ => EcnMode::Legacy3168,
+/// The mode in which [`encapsulate`] answers this for [`Ecn::Ce`].
+pub(super) const fn mode(outer: Ecn) -> EcnMode {
+    match outer {
+        Ecn::NotEct => EcnMode::Compat,
+        Ecn::Ect1 | Ecn::Ect0 => EcnMode::Legacy3168,
+        Ecn::Ce => EcnMode::Normal,
     }
 }
 

@@ -26,7 +26,7 @@ mod write;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::checksum::Sum;
-use super::ecn;
+use super::ecn::{self, Ecn};
 use super::geneve::MAX_OPTIONS_LEN;
 use super::vlan::Tag;
 use super::{Encapsulation, EtherType, Layer, MacAddr, Reason, WireError};
@@ -46,27 +46,26 @@ const UDP: u8 = 17;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(C, align(64))]
 pub struct Template {
-    /// Addresses, tag and EtherType as sent: 14 bytes without a tag, 18 with one.
-    link: [u8; 18],
-    /// Source and destination as sent: 8 bytes for IPv4, 32 for IPv6.
-    addresses: [u8; 32],
-    /// The folded sum of the IPv4 header's words that never change.
+    /// Addresses and EtherType as sent, or addresses and tag: the EtherType behind a tag is the IP header's.
+    link: [u8; 16],
+    /// For IPv6, source and destination as sent; for IPv4, a [`plain::Tail`].
+    ip: [u8; 32],
+    /// The outer TOS but for what is inherited: a byte for each inner ECN field, that of Not-ECT lowest.
+    tos: u32,
+    /// The folded sum of the IPv4 header as far as the template knows it, TTL and DF included, in front of an empty frame.
     ip_sum: u16,
     /// The folded sum of the pseudo-header's addresses and protocol and of the destination port.
     udp_sum: u16,
     dst_port: u16,
     shape: Shape,
     encap: Encapsulation,
+    /// What is not as in a [plain](plain) header.
     switches: u8,
     /// 0 for inherited.
     ttl: u8,
-    /// 0 for inherited.
-    tos: u8,
-    /// All bits set for an inherited TOS, none for a fixed one.
+    /// The bits of the inner TOS that are inherited: those of the DSCP, or none.
     inherited_tos: u8,
-    /// The outer ECN field for each inner one; see [`ecn::table`].
-    ecn: u8,
-    /// [`DF_SET`], [`DF_INHERIT`] or neither.
+    /// [`DF_SET`], [`DF_INHERIT`] or neither, and in the upper bits what no header shows: the ECN field of a fixed TOS.
     df: u8,
 }
 
@@ -87,10 +86,16 @@ enum Shape {
 const UDP_CHECKSUM: u8 = 1 << 0;
 /// [`Template::switches`]: the IPv6 flow label follows the source port.
 const FLOW_LABEL: u8 = 1 << 1;
+/// [`Template::switches`]: TTL or DF are inherited.
+const INHERITED: u8 = 1 << 2;
+/// [`Template::switches`]: the shape is another one than [`Shape::V4Ethernet`].
+const OTHER_SHAPE: u8 = 1 << 3;
 /// [`Template::df`]: the bit is set.
 const DF_SET: u8 = 1 << 0;
 /// [`Template::df`]: the bit is the inner one.
 const DF_INHERIT: u8 = 1 << 1;
+/// [`Template::df`]: the low two bits of a fixed TOS start here.
+const TOS_REST: u8 = 6;
 
 impl Template {
     /// Builds the header for `config`.
@@ -100,54 +105,50 @@ impl Template {
     /// [`Reason::FamilyMismatch`] for addresses of two families, [`Reason::Unrepresentable`] for a fixed
     /// TTL of 0.
     pub fn new(config: &TemplateConfig) -> Result<Self, WireError> {
-        let mut addresses = [0; 32];
-        let (ip_sum, pseudo) = match (config.src, config.dst) {
-            (IpAddr::V4(src), IpAddr::V4(dst)) => {
-                let both = u64::from(src.to_bits()) << 32 | u64::from(dst.to_bits());
-                if let Some(place) = addresses.first_chunk_mut() {
-                    *place = both.to_be_bytes();
-                }
-                (Sum::new().add_u64(both).add_u16(0x4500).add_u16(UDP.into()), Sum::pseudo_v4(src, dst, UDP, 0))
-            }
-            (IpAddr::V6(src), IpAddr::V6(dst)) => {
-                if let Some((first, second)) = addresses.split_first_chunk_mut() {
-                    *first = src.octets();
-                    second.copy_from_slice(&dst.octets());
-                }
-                (Sum::new(), Sum::pseudo_v6(src, dst, UDP, 0))
-            }
-            (src, _) => return Err(WireError::new(ip_layer(src.is_ipv6()), Reason::FamilyMismatch, 0)),
-        };
         let v6 = config.src.is_ipv6();
         let ttl = match config.ttl {
             Ttl::Fixed(0) => return Err(WireError::new(ip_layer(v6), Reason::Unrepresentable, 0)),
             Ttl::Fixed(ttl) => ttl,
             Ttl::Inherit => 0,
         };
+        let df = match config.df {
+            Df::Set => DF_SET,
+            Df::Unset => 0,
+            Df::Inherit => DF_INHERIT,
+        };
+        let (ip, ip_sum, pseudo) = match (config.src, config.dst) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => {
+                let tail = plain::Tail::new(config, [src, dst], ttl, df == DF_SET);
+                (zerocopy::transmute!(tail), tail.ip_sum(), Sum::pseudo_v4(src, dst, UDP, 0))
+            }
+            (IpAddr::V6(src), IpAddr::V6(dst)) => {
+                (zerocopy::transmute!([src.octets(), dst.octets()]), 0, Sum::pseudo_v6(src, dst, UDP, 0))
+            }
+            (src, _) => return Err(WireError::new(ip_layer(src.is_ipv6()), Reason::FamilyMismatch, 0)),
+        };
         let (tos, inherited_tos) = match config.tos {
             Tos::Fixed(tos) => (tos, 0),
-            Tos::Inherit => (0, 0xff),
+            Tos::Inherit => (0, 0xfc),
         };
-        Ok(Self {
-            link: link_bytes(config.link, if v6 { EtherType::IPV6 } else { EtherType::IPV4 }),
-            addresses,
-            ip_sum: ip_sum.fold(),
+        let outer_tos = Ecn::ALL.map(|inner| ecn::encapsulate(inner, config.ecn).in_tos(tos));
+        let mut template = Self {
+            link: [0; 16],
+            ip,
+            tos: u32::from_le_bytes(outer_tos),
+            ip_sum,
             udp_sum: pseudo.add_u16(config.dst_port).fold(),
             dst_port: config.dst_port,
-            shape: Shape::of(v6, config.link),
+            shape: if v6 { Shape::V6 } else { Shape::V4 },
             encap: config.encap,
             switches: if config.udp_checksum { UDP_CHECKSUM } else { 0 }
-                | if config.flow_label { FLOW_LABEL } else { 0 },
+                | if config.flow_label { FLOW_LABEL } else { 0 }
+                | if ttl == 0 || df == DF_INHERIT { INHERITED } else { 0 },
             ttl,
-            tos,
             inherited_tos,
-            ecn: ecn::table(config.ecn),
-            df: match config.df {
-                Df::Set => DF_SET,
-                Df::Unset => 0,
-                Df::Inherit => DF_INHERIT,
-            },
-        })
+            df: df | tos << TOS_REST,
+        };
+        template.set_link(config.link);
+        Ok(template)
     }
 
     /// The length in bytes of the header that [`Template::write`] writes at `depth`, with `options_len`
@@ -175,13 +176,19 @@ impl Template {
     #[inline(always)]
     #[must_use]
     pub const fn resolve(&self, inner_tos: u8, inner_ttl: u8, inner_df: bool) -> (u8, u8, bool) {
-        let tos = (self.tos | inner_tos & self.inherited_tos) & 0xfc | self.ecn >> ((inner_tos & 3) << 1) & 3;
+        let tos = self.outer_tos(inner_tos);
         let ttl = match (self.ttl, inner_ttl) {
             (0, 0) => Ttl::DEFAULT,
             (0, ttl) | (ttl, _) => ttl,
         };
         let df = (self.df & DF_SET) | (self.df >> 1 & inner_df as u8) != 0;
         (tos, ttl, df)
+    }
+
+    #[inline(always)]
+    const fn outer_tos(&self, inner: u8) -> u8 {
+        // Only the lowest five bits of what is shifted by count: eight times the inner ECN field.
+        (self.tos.wrapping_shr((inner as u32) << 3) & 0xff) as u8 | inner & self.inherited_tos
     }
 
     /// What the owner of a UDP socket must know to send what was written at [`Depth::Tunnel`].
@@ -234,7 +241,7 @@ impl Template {
     /// The Ethernet header, if there is one.
     #[must_use]
     pub const fn link(&self) -> Option<Link> {
-        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, _, _] = self.link;
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = self.link;
         let (dst, src) = (MacAddr([a, b, c, d, e, f]), MacAddr([g, h, i, j, k, l]));
         let tag = Tag { tpid: EtherType(u16::from_be_bytes([m, n])), tci: u16::from_be_bytes([o, p]) };
         match self.shape {
@@ -247,15 +254,19 @@ impl Template {
     /// Replaces the Ethernet header: the next hop was resolved, or has another address now.
     pub const fn set_link(&mut self, link: Option<Link>) {
         let v6 = self.is_ipv6();
-        let ethertype = if v6 { EtherType::IPV6 } else { EtherType::IPV4 };
         self.shape = Shape::of(v6, link);
-        self.link = link_bytes(link, ethertype);
+        self.link = link_bytes(link, self.ethertype());
+        self.switches &= !OTHER_SHAPE;
+        if !matches!(self.shape, Shape::V4Ethernet) {
+            self.switches |= OTHER_SHAPE;
+        }
     }
 
     /// The configuration from which [`Template::new`] makes this template again.
     #[must_use]
     pub fn config(&self) -> TemplateConfig {
         let (src, dst) = self.addresses();
+        let [fixed, .., congested] = self.tos.to_le_bytes();
         TemplateConfig {
             encap: self.encap,
             link: self.link(),
@@ -263,28 +274,30 @@ impl Template {
             dst,
             dst_port: self.dst_port,
             ttl: if self.ttl == 0 { Ttl::Inherit } else { Ttl::Fixed(self.ttl) },
-            tos: if self.inherited_tos == 0 { Tos::Fixed(self.tos) } else { Tos::Inherit },
-            df: match self.df {
+            tos: if self.inherited_tos == 0 { Tos::Fixed(fixed & 0xfc | self.df >> TOS_REST) } else { Tos::Inherit },
+            df: match self.df & (DF_SET | DF_INHERIT) {
                 0 => Df::Unset,
                 DF_SET => Df::Set,
                 _ => Df::Inherit,
             },
             udp_checksum: self.switches & UDP_CHECKSUM != 0,
-            ecn: ecn::mode(self.ecn),
+            ecn: ecn::mode(Ecn::from_tos(congested)),
             flow_label: self.switches & FLOW_LABEL != 0,
         }
     }
 
     fn addresses(&self) -> (IpAddr, IpAddr) {
-        let [a, b, c, d, e, f, g, h, ..] = self.addresses;
-        let v4 = (Ipv4Addr::new(a, b, c, d), Ipv4Addr::new(e, f, g, h));
-        match self.addresses.split_first_chunk::<16>() {
-            Some((src, dst)) if self.is_ipv6() => {
-                let dst = dst.first_chunk().copied().unwrap_or_default();
-                (Ipv6Addr::from(*src).into(), Ipv6Addr::from(dst).into())
-            }
-            _ => (v4.0.into(), v4.1.into()),
+        if self.is_ipv6() {
+            let [src, dst]: [[u8; 16]; 2] = zerocopy::transmute!(self.ip);
+            (Ipv6Addr::from(src).into(), Ipv6Addr::from(dst).into())
+        } else {
+            let [src, dst]: [[u8; 4]; 2] = zerocopy::transmute!(self.tail().addresses);
+            (Ipv4Addr::from(src).into(), Ipv4Addr::from(dst).into())
         }
+    }
+
+    const fn ethertype(&self) -> EtherType {
+        if self.is_ipv6() { EtherType::IPV6 } else { EtherType::IPV4 }
     }
 }
 
@@ -301,18 +314,17 @@ impl Shape {
     }
 }
 
-const fn link_bytes(link: Option<Link>, ethertype: EtherType) -> [u8; 18] {
-    let Some(Link { dst, src, vlan }) = link else { return [0; 18] };
+const fn link_bytes(link: Option<Link>, ethertype: EtherType) -> [u8; 16] {
+    let Some(Link { dst, src, vlan }) = link else { return [0; 16] };
     let ([a, b, c, d, e, f], [g, h, i, j, k, l]) = (dst.0, src.0);
-    let [q, r] = ethertype.0.to_be_bytes();
-    let [m, n, o, p, q, r] = match vlan {
-        None => [q, r, 0, 0, 0, 0],
-        Some(tag) => {
-            let [m, n, o, p] = tag.to_bytes();
-            [m, n, o, p, q, r]
+    let [m, n, o, p] = match vlan {
+        None => {
+            let [m, n] = ethertype.0.to_be_bytes();
+            [m, n, 0, 0]
         }
+        Some(tag) => tag.to_bytes(),
     };
-    [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r]
+    [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
 }
 
 const fn ip_layer(ipv6: bool) -> Layer {

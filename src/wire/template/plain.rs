@@ -1,99 +1,158 @@
 //! The header that nearly all packets get: an Ethernet frame without flags and options, over IPv4 and untagged Ethernet,
-//! without a UDP checksum.
+//! without a UDP checksum, with the template's own TTL and DF.
 //!
-//! It has one length, and what a frame brings to it is the same for all copies of the frame. [`Shared`] is that, put
-//! together once; a copy's header is the endpoint's template and a few additions.
+//! It has one length, and most of it is the same for all packets to an endpoint: the template holds that part as it is
+//! sent. What a frame brings to it is the same for all copies of the frame: [`Shared`] is that.
 
-use super::stack::{Ipv4, Stack};
+use core::net::Ipv4Addr;
+
 use super::write::plain_tunnel;
-use super::{DF_INHERIT, DF_SET, Shape, Template, Ttl, UDP, overhead};
+use super::{Template, TemplateConfig, UDP, overhead};
+use crate::wire::checksum::Sum;
 use crate::wire::{Encapsulation, Vni};
+use zerocopy::network_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// Bytes of the header.
 pub(crate) const LEN: usize = overhead(Encapsulation::Vxlan, false, true, false, 0);
+/// The first 32 bits of the IPv4 header in front of an empty frame, TOS 0.
+const FIRST: u32 = 0x4500_0000 | TOTAL as u32;
+/// What IPv4's total length and UDP's length count beside the frame.
+const TOTAL: u16 = 36;
+const UDP_AND_TUNNEL: u16 = 16;
 
-/// The header; the last two bytes of `link` are the first of the IP header, and stored over.
+/// The header.
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 struct Header {
     link: [u8; 14],
-    stack: Stack<Ipv4>,
+    /// Version, header length, TOS, total length.
+    first: U32,
+    tail: Tail,
+}
+
+/// A header from IPv4's identification on; in a template, with zeros for what differs from packet to packet.
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct Tail {
+    ident: U16,
+    /// Flags and fragment offset.
+    flags: U16,
+    ttl: u8,
+    protocol: u8,
+    checksum: U16,
+    pub(super) addresses: [u8; 8],
+    src_port: U16,
+    dst_port: U16,
+    udp_len: U16,
+    udp_checksum: U16,
+    tunnel: U32,
+    /// The VNI in the upper 24 bits.
+    vni: U32,
+}
+
+impl Tail {
+    /// The part that a template knows; a `ttl` of 0 is one that is inherited.
+    pub(super) fn new(config: &TemplateConfig, addresses: [Ipv4Addr; 2], ttl: u8, df: bool) -> Self {
+        let [tunnel, _]: [U32; 2] = zerocopy::transmute!(plain_tunnel(config.encap, Vni::truncating(0)).to_be_bytes());
+        Self {
+            ident: U16::ZERO,
+            flags: (u16::from(df) << 14).into(),
+            ttl,
+            protocol: UDP,
+            checksum: U16::ZERO,
+            addresses: zerocopy::transmute!(addresses.map(|address| address.octets())),
+            src_port: U16::ZERO,
+            dst_port: config.dst_port.into(),
+            udp_len: U16::ZERO,
+            udp_checksum: U16::ZERO,
+            tunnel,
+            vni: U32::ZERO,
+        }
+    }
+
+    /// The folded sum of the IPv4 header with this in front of an empty frame, TOS 0.
+    pub(super) fn ip_sum(&self) -> u16 {
+        let ip: &[u8; 16] = self.as_bytes().first_chunk().unwrap_or(&[0; 16]);
+        Sum::new().add_u32(FIRST).add_u128(u128::from_be_bytes(*ip)).fold()
+    }
 }
 
 /// What a frame brings to the headers of all its copies.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shared {
-    /// The first word of the IP header, as far as it is the same: version, header length, total length.
-    first: u64,
-    /// UDP: source port and length.
-    udp: u64,
-    /// The total length, as the IP checksum counts it.
-    sum: u32,
+    /// Bytes of the frame.
+    len: u16,
+    src_port: u16,
     /// The inner TOS.
     tos: u8,
-    /// Twice the inner ECN field.
-    ecn: u8,
-    /// Which bits of the template's TOS count, and what stands in place of the others.
-    kept: u8,
-    dscp: u8,
-    /// What is inherited as TTL.
-    ttl: u8,
-    /// The bits of [`Template::df`] that mean "set".
-    df: u8,
 }
 
 impl Shared {
-    /// For a frame of `len` bytes whose inner header has these, as [`Template::resolve`] takes them; with a `dscp`
-    /// that of no template counts. `None` if the lengths do not fit 16 bits.
+    /// For a frame of `len` bytes, whose TOS is `tos`; `None` if the lengths do not fit 16 bits.
     #[inline(always)]
-    pub(crate) fn new(len: usize, src_port: u16, inner: (u8, u8, bool), dscp: Option<u8>) -> Option<Self> {
-        let (tos, ttl, df) = inner;
-        // IP counts 36 bytes more than the frame, and UDP 16.
-        let len = u16::try_from(len).ok()?;
-        let total_len = len.checked_add(36)?;
-        let udp_len = len.wrapping_add(16);
-        Some(Self {
-            first: 0x45 << 56 | u64::from(total_len) << 32,
-            udp: u64::from(src_port) << 48 | u64::from(udp_len) << 16,
-            sum: total_len.into(),
-            tos,
-            ecn: (tos & 3) << 1,
-            kept: if dscp.is_none() { 0xfc } else { 0 },
-            dscp: dscp.unwrap_or(0) << 2,
-            ttl: if ttl == 0 { Ttl::DEFAULT } else { ttl },
-            df: if df { DF_SET | DF_INHERIT } else { DF_SET },
-        })
+    pub(crate) fn new(len: usize, src_port: u16, tos: u8) -> Option<Self> {
+        Some(Self { len: plain_len(len)?, src_port, tos })
     }
 }
 
+/// The length of a frame, if it and what IPv4 counts with it fit 16 bits.
+#[inline(always)]
+pub(crate) fn plain_len(len: usize) -> Option<u16> {
+    u16::try_from(len).ok().filter(|len| *len <= const { u16::MAX - TOTAL })
+}
+
 impl Template {
-    /// Whether its packets may have this header.
+    /// Whether packets without flags and options have this header.
     #[inline(always)]
     pub(crate) fn is_plain(&self) -> bool {
-        self.shape == Shape::V4Ethernet && self.switches == 0
+        self.switches == 0
+    }
+
+    /// Of an IPv4 template.
+    #[inline(always)]
+    pub(super) fn tail(&self) -> &Tail {
+        zerocopy::transmute_ref!(&self.ip)
     }
 
     /// Writes the header of one copy; the template is a [plain](Template::is_plain) one.
     #[inline(always)]
     pub(crate) fn write_plain(&self, shared: &Shared, vni: Vni, ident: u16, header: &mut [u8; LEN]) {
-        let tos = (self.tos | shared.tos & self.inherited_tos) & shared.kept | shared.dscp | self.ecn >> shared.ecn & 3;
-        let ttl = if self.ttl == 0 { shared.ttl } else { self.ttl };
-        let df = u16::from(self.df & shared.df != 0) << 14;
-        let first = shared.first | u64::from(tos) << 48 | u64::from(ident) << 16 | u64::from(df);
-        // Six numbers of 16 bits: 32 hold every carry, and the rotation brings them back in at the low end.
-        let sum = u32::from(self.ip_sum)
-            .wrapping_add(shared.sum)
-            .wrapping_add(u32::from(tos))
-            .wrapping_add(u32::from(ident))
-            .wrapping_add(u32::from(df))
-            .wrapping_add(u32::from(ttl) << 8);
-        let checksum = !((sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16);
-        let addresses = self.addresses.first_chunk().copied().unwrap_or_default();
-        let ip = Ipv4 { first: first.into(), ttl, protocol: UDP, checksum: checksum.into(), addresses };
-        let udp = shared.udp | u64::from(self.dst_port) << 32;
-        let stack = Stack { ip, udp: udp.into(), tunnel: plain_tunnel(self.encap, vni).into() };
-        let link = self.link.first_chunk().copied().unwrap_or_default();
-        *zerocopy::transmute_mut!(header) = Header { link, stack };
+        self.begin_plain(shared.len, shared.tos, header).finish(ident, shared.src_port, vni);
+    }
+
+    /// Writes the header in front of a frame of [`plain_len`] bytes but for what [`Begun::finish`] is told; the template
+    /// is a [plain](Template::is_plain) one.
+    #[inline(always)]
+    pub(crate) fn begin_plain<'h>(&self, len: u16, tos: u8, header: &'h mut [u8; LEN]) -> Begun<'h> {
+        let tos = u32::from(self.outer_tos(tos));
+        let sum = u32::from(self.ip_sum).wrapping_add(len.into()).wrapping_add(tos);
+        let Header { link, first, tail } = zerocopy::transmute_mut!(header);
+        *first = FIRST.wrapping_add(tos << 16).wrapping_add(len.into()).into();
+        *link = self.link.first_chunk().copied().unwrap_or_default();
+        *tail = *self.tail();
+        tail.udp_len = len.wrapping_add(UDP_AND_TUNNEL).into();
+        Begun { sum, tail }
+    }
+}
+
+/// A header that lacks three fields and the checksum. They come last so that they are read last: the header is then put
+/// together in the registers that need not be saved.
+pub(crate) struct Begun<'h> {
+    /// What the IPv4 checksum counts so far.
+    sum: u32,
+    tail: &'h mut Tail,
+}
+
+impl Begun<'_> {
+    #[inline(always)]
+    pub(crate) fn finish(self, ident: u16, src_port: u16, vni: Vni) {
+        let Self { sum, tail } = self;
+        // Four numbers of 16 bits: 32 hold every carry, and the rotation brings them back in at the low end.
+        let sum = sum.wrapping_add(ident.into());
+        tail.checksum = (!((sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16)).into();
+        tail.ident = ident.into();
+        tail.src_port = src_port.into();
+        tail.vni = (vni.get() << 8).into();
     }
 }

@@ -39,7 +39,7 @@ impl Template {
     ) -> Result<usize, WireError> {
         // Two common cases are inlined, and everything else is a call: a packet's parameters then stay in
         // registers, and the common cases need not save any.
-        if self.switches | packet.flags.bits() == 0 {
+        if self.switches & (UDP_CHECKSUM | FLOW_LABEL) | packet.flags.bits() == 0 {
             if packet.options.is_empty() {
                 if packet.protocol == EtherType::ETHERNET {
                     let tunnel = plain_tunnel(self.encap, packet.vni);
@@ -89,10 +89,10 @@ impl Template {
             fields.checksum = self.udp_checksum(fields, payload);
         }
         let written = match (depth, self.shape) {
-            (Depth::Ethernet, Shape::V4Ethernet) => self.put_v4::<FAST, 14, 16>(self.untagged(), fields, headroom),
-            (Depth::Ethernet, Shape::V6Ethernet) => self.put_v6::<FAST, 14, 16>(self.untagged(), fields, headroom),
-            (Depth::Ethernet, Shape::V4Tagged) => self.put_v4::<FAST, 18, 18>(self.link, fields, headroom),
-            (Depth::Ethernet, Shape::V6Tagged) => self.put_v6::<FAST, 18, 18>(self.link, fields, headroom),
+            (Depth::Ethernet, Shape::V4Ethernet) => self.put_v4::<FAST, 14, 16>(self.link, fields, headroom),
+            (Depth::Ethernet, Shape::V6Ethernet) => self.put_v6::<FAST, 14, 16>(self.link, fields, headroom),
+            (Depth::Ethernet, Shape::V4Tagged) => self.put_v4::<FAST, 18, 18>(self.tagged(), fields, headroom),
+            (Depth::Ethernet, Shape::V6Tagged) => self.put_v6::<FAST, 18, 18>(self.tagged(), fields, headroom),
             (Depth::Ethernet, Shape::V4 | Shape::V6) => {
                 return Err(WireError::new(Layer::Ethernet, Reason::Unrepresentable, 0));
             }
@@ -123,15 +123,17 @@ impl Template {
             | u64::from(total_len) << 32
             | u64::from(packet.ident) << 16
             | u64::from(df);
-        // Six numbers of 16 bits: 32 hold every carry, and the rotation brings them back in at the low end.
-        let sum = u32::from(self.ip_sum)
+        // Eight numbers of 16 bits: 32 hold every carry, and the rotation brings them back in at the low end.
+        let sum = u32::from(self.udp_sum)
+            .wrapping_add(u32::from(!self.dst_port))
+            .wrapping_add(0x4500)
             .wrapping_add(u32::from(packet.tos))
             .wrapping_add(u32::from(total_len))
             .wrapping_add(u32::from(packet.ident))
             .wrapping_add(u32::from(df))
             .wrapping_add(u32::from(packet.ttl) << 8);
         let checksum = !((sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16);
-        let addresses = self.addresses.first_chunk().copied().unwrap_or_default();
+        let addresses = self.tail().addresses;
         let ip = Ipv4 { first: first.into(), ttl: packet.ttl, protocol: UDP, checksum: checksum.into(), addresses };
         let headers = Stack { ip, udp: self.udp(fields, udp_len).into(), tunnel: fields.tunnel.into() };
         stack::put::<FAST, L, W, _>(link, headers, packet.options, headroom)
@@ -153,7 +155,7 @@ impl Template {
             | u64::from(udp_len) << 16
             | u64::from(UDP) << 8
             | u64::from(packet.ttl);
-        let ip = Ipv6 { first: first.into(), addresses: self.addresses };
+        let ip = Ipv6 { first: first.into(), addresses: self.ip };
         let headers = Stack { ip, udp: self.udp(fields, udp_len).into(), tunnel: fields.tunnel.into() };
         stack::put::<FAST, L, W, _>(link, headers, packet.options, headroom)
     }
@@ -187,10 +189,15 @@ impl Template {
         sum.add_bytes(payload.rest).finish_udp()
     }
 
-    /// The 14 bytes of a link header without a tag, and two more: 16 are one load and one store.
+    /// The 18 bytes of a link header with a tag.
     #[inline(always)]
-    fn untagged(&self) -> [u8; 16] {
-        self.link.first_chunk().copied().unwrap_or_default()
+    fn tagged(&self) -> [u8; 18] {
+        let mut tagged = [0; 18];
+        if let Some((link, ethertype)) = tagged.split_first_chunk_mut() {
+            *link = self.link;
+            ethertype.copy_from_slice(&self.ethertype().0.to_be_bytes());
+        }
+        tagged
     }
 
     #[cold]
