@@ -189,55 +189,48 @@ const fn add(a: u64, b: u64) -> u64 {
 /// The sum of `bytes` in the machine's byte order, as if padded with zeros at the end.
 #[inline]
 fn sum_bytes(bytes: &[u8]) -> u64 {
-    if bytes.len() < BLOCK {
-        return sum_tail(bytes);
-    }
-    let (blocks, tail) = sum_blocks(bytes);
-    add(blocks, sum_tail(tail))
-}
-
-/// Bytes that are added up in one step where there are so many.
-const BLOCK: usize = 32;
-
-/// The sum of the whole blocks in `bytes`, and what is left after them.
-fn sum_blocks(bytes: &[u8]) -> (u64, &[u8]) {
-    // Four lanes of 32-bit additions carry nothing between steps, so they vectorise; a lane is full
-    // after 64 GiB.
-    let mut lanes = [0_u64; 4];
-    let mut blocks = bytes.chunks_exact(BLOCK);
-    for block in &mut blocks {
-        for (lane, word) in lanes.iter_mut().zip(block.chunks_exact(8)) {
-            if let Some(word) = word.first_chunk() {
-                let word = u64::from_ne_bytes(*word);
-                *lane = lane.wrapping_add(word & 0xffff_ffff).wrapping_add(word >> 32);
-            }
-        }
-    }
-    let [a, b, c, d] = lanes;
-    (add(add(a, b), add(c, d)), blocks.remainder())
-}
-
-/// The sum of less than a block.
-#[inline]
-fn sum_tail(bytes: &[u8]) -> u64 {
+    let Some(last) = bytes.last_chunk() else { return sum_short(bytes) };
+    // 128 bits hold the carries of any slice. Two sums, since each addition waits for the one before.
+    let (mut even, mut odd) = (0_u128, 0_u128);
     let mut rest = bytes;
-    let mut sum = 0_u64;
+    while let Some((block, after)) = rest.split_first_chunk::<32>() {
+        let [a, b, c, d]: [[u8; 8]; 4] = zerocopy::transmute!(*block);
+        even = even.wrapping_add(word64(a)).wrapping_add(word64(c));
+        odd = odd.wrapping_add(word64(b)).wrapping_add(word64(d));
+        rest = after;
+    }
     while let Some((word, after)) = rest.split_first_chunk() {
-        sum = add(sum, u64::from_ne_bytes(*word));
+        even = even.wrapping_add(word64(*word));
         rest = after;
     }
-    if let Some((word, after)) = rest.split_first_chunk() {
-        sum = add(sum, u64::from(u32::from_ne_bytes(*word)));
-        rest = after;
+    if !rest.is_empty() {
+        // The last eight bytes, without those that are in the sum.
+        let counted = 8_usize.wrapping_sub(rest.len());
+        let left = u64::from_le_bytes(*last) >> (counted << 3 & 63);
+        odd = odd.wrapping_add(word64(left.to_le_bytes()));
     }
-    if let Some((word, after)) = rest.split_first_chunk() {
-        sum = add(sum, u64::from(u16::from_ne_bytes(*word)));
-        rest = after;
+    add(fold128(even), fold128(odd))
+}
+
+#[inline(always)]
+fn word64(bytes: [u8; 8]) -> u128 {
+    u64::from_ne_bytes(bytes).into()
+}
+
+#[inline(always)]
+const fn fold128(sum: u128) -> u64 {
+    #[allow(clippy::cast_possible_truncation, reason = "the lower half is meant")]
+    add(sum as u64, (sum >> 64) as u64)
+}
+
+/// The sum of less than eight bytes.
+#[inline]
+fn sum_short(bytes: &[u8]) -> u64 {
+    let mut word = [0; 8];
+    for (place, byte) in word.iter_mut().zip(bytes) {
+        *place = *byte;
     }
-    if let [last, ..] = rest {
-        sum = add(sum, u64::from(u16::from_ne_bytes([*last, 0])));
-    }
-    sum
+    u64::from_ne_bytes(word)
 }
 
 #[cfg(test)]
