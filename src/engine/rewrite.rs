@@ -5,10 +5,11 @@ use core::ops::Range;
 use super::{Deliver, Encapsulate, Engine, OuterFields, RewriteError, Verdict};
 use crate::table::{Endpoint, PortId, UnderlayId};
 use crate::wire::edit::{Edit, Edited};
-use crate::wire::geneve::MAX_OPTIONS_LEN;
-use crate::wire::template::plain;
+use crate::wire::geneve::{MAX_OPTIONS_LEN, Written};
+use crate::wire::template::{plain, untagged};
 use crate::wire::{
-    Depth, Encapsulation, FrameKind, Payload, PerPacket, Reason, Sent, Span, TunnelFlags, Vni, WireError, template,
+    Depth, Encapsulation, EtherType, FrameKind, Payload, PerPacket, Reason, Sent, Span, TunnelFlags, Vni, WireError,
+    template,
 };
 
 /// Where written bytes go.
@@ -65,8 +66,29 @@ impl Engine<'_> {
         };
         match self.put_in_front(encapsulate, depth, buffer, &input) {
             Some(output) => Ok(output),
-            None => self.rewrite_any(verdict, depth, buffer, input),
+            None => self.rewrite_untagged(verdict, depth, buffer, input),
         }
+    }
+
+    /// [`Engine::rewrite`] of an encapsulation that has not quite a plain header.
+    #[inline(never)]
+    fn rewrite_untagged(
+        &self,
+        verdict: &Verdict,
+        depth: Depth,
+        buffer: &mut [u8],
+        input: Range<usize>,
+    ) -> Result<Output, RewriteError> {
+        if let Verdict::Encapsulate(encapsulate) = verdict {
+            if let Some(Range { start, end }) = within(encapsulate.frame, &input) {
+                if let Some((headroom, frame)) = buffer.get_mut(..end).and_then(|b| b.split_at_mut_checked(start)) {
+                    if let Some((to, len)) = self.put_untagged(encapsulate, depth, headroom, frame) {
+                        return Ok(Output { to, bytes: start.wrapping_sub(len)..end });
+                    }
+                }
+            }
+        }
+        self.rewrite_any(verdict, depth, buffer, input)
     }
 
     /// [`Engine::rewrite`] of a delivery; of its own, so that neither this nor an encapsulation saves the other's registers.
@@ -132,6 +154,40 @@ impl Engine<'_> {
         let rest = within(verdict.frame, &(0..input.len()))?;
         let to = put_plain(verdict, endpoint, head.first_chunk_mut()?, rest.len())?;
         Some(Gather { to, head: plain::LEN, rest })
+    }
+
+    /// Writes the header of an encapsulation that has no edit, no options but its label's, and an endpoint with an untagged
+    /// link header; returns its length and where the packet goes. `None`, and nothing written, for others and where it
+    /// fails.
+    #[inline(always)]
+    fn put_untagged(
+        &self,
+        verdict: &Encapsulate,
+        depth: Depth,
+        headroom: &mut [u8],
+        frame: &[u8],
+    ) -> Option<(Egress, usize)> {
+        let Encapsulate { endpoint, vni, edit, outer, .. } = verdict;
+        if depth != Depth::Ethernet
+            || !edit.is_none()
+            || outer.options != 0
+            || !TunnelFlags::C.contains(outer.flags)
+            || outer.protocol != EtherType::ETHERNET
+        {
+            return None;
+        }
+        let generation = endpoint.generation;
+        let endpoint = self.endpoints.get(endpoint.id)?;
+        if endpoint.generation != generation {
+            return None;
+        }
+        let labelled = !outer.flags.is_empty() && endpoint.address.encapsulation == Encapsulation::Geneve;
+        let options = if labelled { self.schema.written(outer.label) } else { Written::NONE };
+        let (tos, ttl, df) = outer_ip(endpoint, outer);
+        let fields =
+            untagged::Fields { vni: *vni, src_port: outer.src_port, ident: outer.ident, tos, ttl, df, options };
+        let len = endpoint.template.write_untagged(&fields, headroom, frame)?;
+        Some((Egress::Underlay(endpoint.address.underlay), len))
     }
 
     /// The endpoint of an encapsulation that has no edit and a plain header; `None` for others and where the handle is
@@ -440,7 +496,8 @@ impl Plan<'_> {
 #[inline(always)]
 fn put_plain(verdict: &Encapsulate, endpoint: &Endpoint, header: &mut [u8; plain::LEN], len: usize) -> Option<Egress> {
     let outer = &verdict.outer;
-    let header = endpoint.template.begin_plain(plain::plain_len(len)?, outer.tos, header);
+    let tos = endpoint.template.outer_tos(outer.tos);
+    let header = endpoint.template.begin_plain(plain::plain_len(len)?, tos, header);
     header.finish(outer.ident, outer.src_port, verdict.vni);
     Some(Egress::Underlay(endpoint.address.underlay))
 }
@@ -448,8 +505,7 @@ fn put_plain(verdict: &Encapsulate, endpoint: &Endpoint, header: &mut [u8; plain
 /// What one packet's header has of its own.
 #[inline(always)]
 fn per_packet<'o>(endpoint: &Endpoint, vni: Vni, outer: &OuterFields, options: &'o [u8]) -> PerPacket<'o> {
-    let (tos, ttl, df) = endpoint.template.resolve(outer.tos, outer.ttl, outer.df);
-    let tos = if outer.dscp == OuterFields::DSCP_OF_TEMPLATE { tos } else { outer.dscp << 2 | tos & 3 };
+    let (tos, ttl, df) = outer_ip(endpoint, outer);
     PerPacket {
         vni,
         src_port: outer.src_port,
@@ -462,6 +518,14 @@ fn per_packet<'o>(endpoint: &Endpoint, vni: Vni, outer: &OuterFields, options: &
         protocol: outer.protocol,
         options,
     }
+}
+
+/// The outer TOS, TTL and DF.
+#[inline(always)]
+fn outer_ip(endpoint: &Endpoint, outer: &OuterFields) -> (u8, u8, bool) {
+    let (tos, ttl, df) = endpoint.template.resolve(outer.tos, outer.ttl, outer.df);
+    let tos = if outer.dscp == OuterFields::DSCP_OF_TEMPLATE { tos } else { outer.dscp << 2 | tos & 3 };
+    (tos, ttl, df)
 }
 
 /// A span of `input` as a range of the buffer that holds it; `None` where it passes the input's end.

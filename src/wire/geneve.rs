@@ -26,8 +26,8 @@ use super::{EtherType, Layer, Reason, TunnelFlags, Vni, WireError};
 pub use super::geneve_option::{
     Definition, Duplicates, OffloadRole, OptionId, OptionView, Options, Rules, Summary, Writer,
 };
-pub(crate) use super::schema::Quick;
 pub use super::schema::{Found, Schema};
+pub(crate) use super::schema::{Quick, Written};
 pub use super::typed_option::TypedOption;
 
 /// Bytes of the fixed header.

@@ -1,8 +1,6 @@
 //! Which Geneve options carry a security group and a traffic class, and how an option area is judged.
 
-use zerocopy::IntoBytes;
-
-use super::geneve_option::{Definition, Duplicates, OffloadRole, OptionId, OptionView, Rules, Writer};
+use super::geneve_option::{Definition, Duplicates, OffloadRole, OptionId, OptionView, Rules};
 use super::label::{ClassOption, GroupOption, Label, SecurityGroup, TrafficClass};
 use super::typed_option::TypedOption;
 use super::{Reason, WireError};
@@ -132,18 +130,28 @@ impl Schema {
     /// [`SecurityGroup::NONE`] or [`TrafficClass::BEST_EFFORT`] takes no option.
     #[must_use]
     pub fn write(&self, label: Label, out: &mut [u8; Self::MAX_WRITTEN]) -> usize {
-        let group = self.group.filter(|_| !label.group().is_none());
-        let class = self.class.filter(|_| label.class() != TrafficClass::BEST_EFFORT);
-        let group_data = GroupOption { group: label.group().get().into() };
-        let class_data = ClassOption { class: label.class().get(), reserved: [0; 3] };
-        let mut writer = Writer::new(out);
-        for (id, data) in [(group, group_data.as_bytes()), (class, class_data.as_bytes())] {
-            if let Some(OptionId { class, kind }) = id {
-                // Two options of one word each fit.
-                let _ = writer.push(&OptionView { class, kind, data });
-            }
+        let options = self.written(label);
+        let len = usize::from(options.len);
+        let bytes = options.bytes();
+        let options = bytes.get(bytes.len().saturating_sub(len)..).unwrap_or_default();
+        for (place, byte) in out.iter_mut().zip(options) {
+            *place = *byte;
         }
-        writer.len()
+        len
+    }
+
+    /// What [`Schema::write`] writes.
+    #[inline(always)]
+    pub(crate) fn written(&self, label: Label) -> Written {
+        let (group, class) = (label.group(), label.class());
+        let mut options = Written::NONE;
+        if let Some(id) = self.class.filter(|_| class != TrafficClass::BEST_EFFORT) {
+            options = options.behind(id, u32::from(class.get()) << 24);
+        }
+        if let Some(id) = self.group.filter(|_| !group.is_none()) {
+            options = options.behind(id, group.get());
+        }
+        options
     }
 
     /// How many bytes [`Schema::write`] writes for `label`.
@@ -231,6 +239,37 @@ const CRITICAL: u32 = 0x8000;
 #[inline(always)]
 const fn data_len(word: u32) -> usize {
     (word as usize & 0x1f) << 2
+}
+
+/// At most two options of one word each.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Written {
+    /// The options at the end, zeros in front of them.
+    pub(crate) words: [u64; 2],
+    /// Bytes of the options: 0, 8 or 16.
+    pub(crate) len: u8,
+    /// Whether one of them is critical.
+    pub(crate) critical: bool,
+}
+
+impl Written {
+    /// No options.
+    pub(crate) const NONE: Self = Self { words: [0; 2], len: 0, critical: false };
+
+    /// These options behind one with this data.
+    #[inline(always)]
+    const fn behind(self, id: OptionId, data: u32) -> Self {
+        let option = (id.class as u64) << 48 | (id.kind as u64) << 40 | 1 << 32 | data as u64;
+        let [_, last] = self.words;
+        let words = if self.len == 0 { [0, option] } else { [option, last] };
+        Self { words, len: self.len.wrapping_add(8), critical: self.critical || id.critical() }
+    }
+
+    /// As sent.
+    #[inline(always)]
+    pub(crate) fn bytes(&self) -> [u8; Schema::MAX_WRITTEN] {
+        zerocopy::transmute!(self.words.map(u64::to_be_bytes))
+    }
 }
 
 /// An option's class and type in 24 bits, or one that no option has.

@@ -21,6 +21,7 @@ pub(crate) mod plain;
 mod stack;
 #[cfg(test)]
 mod tests;
+pub(crate) mod untagged;
 mod write;
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -186,7 +187,7 @@ impl Template {
     }
 
     #[inline(always)]
-    const fn outer_tos(&self, inner: u8) -> u8 {
+    pub(crate) const fn outer_tos(&self, inner: u8) -> u8 {
         // Only the lowest five bits of what is shifted by count: eight times the inner ECN field.
         (self.tos.wrapping_shr((inner as u32) << 3) & 0xff) as u8 | inner & self.inherited_tos
     }

@@ -118,14 +118,13 @@ impl Template {
     /// Writes the header of one copy; the template is a [plain](Template::is_plain) one.
     #[inline(always)]
     pub(crate) fn write_plain(&self, shared: &Shared, vni: Vni, ident: u16, header: &mut [u8; LEN]) {
-        self.begin_plain(shared.len, shared.tos, header).finish(ident, shared.src_port, vni);
+        self.begin_plain(shared.len, self.outer_tos(shared.tos), header).finish(ident, shared.src_port, vni);
     }
 
-    /// Writes the header in front of a frame of [`plain_len`] bytes but for what [`Begun::finish`] is told; the template
-    /// is a [plain](Template::is_plain) one.
+    /// Writes the header in front of a frame of [`plain_len`] bytes but for what [`Begun`] is told; `tos` is the outer one.
     #[inline(always)]
     pub(crate) fn begin_plain<'h>(&self, len: u16, tos: u8, header: &'h mut [u8; LEN]) -> Begun<'h> {
-        let tos = u32::from(self.outer_tos(tos));
+        let tos = u32::from(tos);
         let sum = u32::from(self.ip_sum).wrapping_add(len.into()).wrapping_add(tos);
         let Header { link, first, tail } = zerocopy::transmute_mut!(header);
         *first = FIRST.wrapping_add(tos << 16).wrapping_add(len.into()).into();
@@ -145,10 +144,27 @@ pub(crate) struct Begun<'h> {
 }
 
 impl Begun<'_> {
+    /// Sets a TTL and a DF bit that the template does not have: it says 0 for what is inherited.
+    #[inline(always)]
+    pub(super) fn inherit(&mut self, ttl: u8, df: bool) {
+        let Self { sum, tail } = self;
+        let flags = u16::from(df) << 14;
+        *sum = sum.wrapping_add(u32::from(ttl) << 8).wrapping_add(flags.into());
+        tail.ttl |= ttl;
+        tail.flags = (tail.flags.get() | flags).into();
+    }
+
+    /// Sets the first half of the tunnel header and UDP's checksum.
+    #[inline(always)]
+    pub(super) fn set_tunnel(&mut self, tunnel: u32, checksum: u16) {
+        self.tail.tunnel = tunnel.into();
+        self.tail.udp_checksum = checksum.into();
+    }
+
     #[inline(always)]
     pub(crate) fn finish(self, ident: u16, src_port: u16, vni: Vni) {
         let Self { sum, tail } = self;
-        // Four numbers of 16 bits: 32 hold every carry, and the rotation brings them back in at the low end.
+        // A few numbers of 16 bits: 32 hold every carry, and the rotation brings them back in at the low end.
         let sum = sum.wrapping_add(ident.into());
         tail.checksum = (!((sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16)).into();
         tail.ident = ident.into();

@@ -6,11 +6,13 @@ use std::vec::Vec;
 
 use proptest::prelude::*;
 
+use super::untagged::Fields;
 use super::*;
 use crate::wire::checksum::verify;
 use crate::wire::ecn::EcnMode;
+use crate::wire::geneve::{Schema, Written};
 use crate::wire::outer::{self, Checks, Datagram, Reserved, TunnelPorts, UdpChecksum};
-use crate::wire::{TunnelFlags, Vni};
+use crate::wire::{Label, SecurityGroup, TrafficClass, TunnelFlags, Vni};
 
 const SRC: MacAddr = MacAddr([0x02, 0, 0, 0, 0, 1]);
 const DST: MacAddr = MacAddr([0x02, 0, 0, 0, 0, 2]);
@@ -545,6 +547,37 @@ proptest! {
         let header = written(&template, depth, &packet, Payload { head, rest });
         prop_assert_eq!(&header, &reference(&config, depth, &packet, &payload));
         assert_parsed(&config, depth, &packet, &[&header[..], &payload].concat(), payload.len());
+    }
+
+    #[test]
+    fn an_untagged_header_is_the_same_as_any(
+        config in any_config(),
+        numbers: (u32, u16, u16),
+        inner: (u8, u8, bool),
+        (group, class) in (0..3_u32, 0..3_u8),
+        payload in prop::collection::vec(any::<u8>(), 0..200),
+        room in 0..100_usize,
+    ) {
+        let template = Template::new(&config).unwrap();
+        let label = Label::new(SecurityGroup::new(group << 20).unwrap(), TrafficClass::new(class).unwrap());
+        let options = if config.encap == Encapsulation::Geneve { Schema::DEFAULT.written(label) } else { Written::NONE };
+        let ((vni, src_port, ident), (tos, ttl, df)) = (numbers, template.resolve(inner.0, inner.1, inner.2));
+        let fields = Fields { vni: Vni::truncating(vni), src_port, ident, tos, ttl, df, options };
+        let mut written = vec![0xa5; room];
+        let len = template.write_untagged(&fields, &mut written, &payload);
+        let options = &options.bytes()[16 - usize::from(options.len)..];
+        let packet = PerPacket { ident, tos, ttl, df, options, ..PerPacket::new(fields.vni, src_port) };
+        let mut expected = vec![0xa5; room];
+        let any = template.write(Depth::Ethernet, &packet, &mut expected, Payload::whole(&payload));
+        match config.link {
+            Some(Link { vlan: None, .. }) => prop_assert_eq!(len, any.ok()),
+            _ => prop_assert_eq!(len, None),
+        }
+        if len.is_some() {
+            prop_assert_eq!(written, expected);
+        } else {
+            prop_assert!(written.iter().all(|byte| *byte == 0xa5));
+        }
     }
 
     #[test]
