@@ -85,8 +85,7 @@ impl PortRange {
     pub const fn map(self, hash: u32) -> u16 {
         let ports = (self.max as u64).wrapping_sub(self.min as u64).wrapping_add(1);
         // At most 65536 * (2^32 - 1): the share is in bits 32 to 47.
-        let [_, _, a, b, _, _, _, _] = ports.wrapping_mul(hash as u64).to_be_bytes();
-        self.min.wrapping_add(u16::from_be_bytes([a, b]))
+        self.min.wrapping_add((ports.wrapping_mul(hash as u64) >> 32 & 0xffff) as u16)
     }
 }
 
