@@ -188,7 +188,15 @@ impl Engine<'_> {
     #[inline(never)]
     fn label_of(&self, bridge: &Bridge, encapsulation: Encapsulation, said: Said, options: &[u8]) -> Option<Label> {
         let Said { flags, policy } = said;
-        let found = self.found(bridge.config.as_ref()?, encapsulation, flags, policy, options).ok()?;
+        let config = bridge.config.as_ref()?;
+        let quick = match config.options && encapsulation == Encapsulation::Geneve {
+            true => self.quick_schema.read(options),
+            false => None,
+        };
+        let found = match quick {
+            Some(found) => found,
+            None => self.found(config, encapsulation, flags, policy, options).ok()?,
+        };
         Some(Label::new(found.group, found.class.unwrap_or_default()))
     }
 

@@ -218,15 +218,20 @@ impl Engine<'_> {
     }
 
     /// Whether a destination address is ours: a unicast address of the underlay, or a group that the bridge floods to.
+    #[inline(always)]
     pub(super) fn is_ours(&self, id: UnderlayId, underlay: &UnderlayConfig, bridge: &Bridge, address: IpAddr) -> bool {
+        underlay.is_local(address) || self.is_joined(id, bridge, address)
+    }
+
+    #[inline(never)]
+    fn is_joined(&self, id: UnderlayId, bridge: &Bridge, address: IpAddr) -> bool {
         self.switches.contains(Switches::ANY_DESTINATION)
-            || underlay.is_local(address)
             || address.is_multicast() && self.listed_at(bridge, id, address).is_some()
     }
 
     /// The first endpoint on a bridge's flood list that has this IP address. Cost: two cache lines of the map of
     /// memberships, and the member's and the endpoint's own.
-    #[inline]
+    #[inline(always)]
     fn listed_at(&self, bridge: &Bridge, underlay: UnderlayId, address: IpAddr) -> Option<(EndpointId, &Endpoint)> {
         let id = self.flood_lists.find(bridge.flood_list?, self.endpoints.place(underlay, address))?;
         let endpoint = self.endpoints.get(id)?;
@@ -236,7 +241,7 @@ impl Engine<'_> {
 
     /// Which endpoint a sender is to this bridge: the one that it floods to, or else the one it would learn. An endpoint
     /// that other bridges have at the same IP address is not it: its VNI and tunnel header are theirs.
-    #[inline]
+    #[inline(always)]
     fn sender(&self, bridge: &Bridge, address: &EndpointAddress) -> Option<EndpointId> {
         let Some((id, endpoint)) = self.listed_at(bridge, address.underlay, address.address) else {
             return self.endpoints.find(address);
@@ -257,13 +262,26 @@ impl Engine<'_> {
         address: &EndpointAddress,
         checksum: UdpChecksum,
     ) -> Result<Source, DropReason> {
+        let id = self.admitted(network, address, checksum)?;
+        let endpoint = id.and_then(|id| self.endpoints.get(id));
+        let group = endpoint.map_or(EndpointConfig::DEFAULT_GROUP, |e| e.config.split_horizon);
+        Ok(Source::Endpoint { id, group })
+    }
+
+    /// The sender of a packet, if it is known, where this bridge listens to them.
+    #[inline(always)]
+    pub(super) fn admitted(
+        &self,
+        network: Network<'_>,
+        address: &EndpointAddress,
+        checksum: UdpChecksum,
+    ) -> Result<Option<EndpointId>, DropReason> {
         let Network { bridge, config, .. } = network;
         let EndpointAddress { underlay, address: src, .. } = *address;
         let id = self.sender(bridge, address);
-        let configured = || self.endpoints.at(underlay, src).any(|(id, e)| self.is_configured(id, e));
         let admitted = match config.admission {
             Admission::Anyone => true,
-            Admission::Configured => configured(),
+            Admission::Configured => self.is_configured_at(underlay, src),
             Admission::FloodList => self.listed_at(bridge, underlay, src).is_some(),
         };
         if !admitted {
@@ -271,14 +289,17 @@ impl Engine<'_> {
         }
         if checksum == UdpChecksum::Zero
             && src.is_ipv6()
-            && !configured()
+            && !self.is_configured_at(underlay, src)
             && !self.switches.contains(Switches::ZERO_CHECKSUM_FROM_ANYONE)
         {
             return Err(DropReason::ZeroChecksumUnknownEndpoint);
         }
-        let endpoint = id.and_then(|id| self.endpoints.get(id));
-        let group = endpoint.map_or(EndpointConfig::DEFAULT_GROUP, |e| e.config.split_horizon);
-        Ok(Source::Endpoint { id, group })
+        Ok(id)
+    }
+
+    #[inline(never)]
+    fn is_configured_at(&self, underlay: UnderlayId, address: IpAddr) -> bool {
+        self.endpoints.at(underlay, address).any(|(id, e)| self.is_configured(id, e))
     }
 }
 

@@ -6,7 +6,7 @@
 
 use core::net::{IpAddr, Ipv4Addr};
 
-use super::decision::{Network, Source};
+use super::decision::Network;
 use super::{DropReason, Engine};
 use crate::table::{BridgeConfig, BridgeId, EndpointAddress, EndpointId, UnderlayId};
 use crate::wire::outer::common::Envelope;
@@ -168,46 +168,66 @@ impl Engine<'_> {
         if self.senders.version == self.endpoints.version() && recent == addresses && known.rest == rest {
             return Some(*sender);
         }
-        self.remember_sender(Tracks {
+        self.remember_v4_sender(underlay, addresses, rest)
+    }
+
+    /// [`Engine::remember_sender`] between IPv4 addresses: with the families known, it is half as long.
+    #[inline(never)]
+    fn remember_v4_sender(&mut self, underlay: UnderlayId, addresses: u64, rest: u64) -> Option<Sender> {
+        let [a, b, c, d, dst @ ..] = addresses.to_be_bytes();
+        let [_, v0, v1, v2, p0, p1, ..] = rest.to_be_bytes();
+        let dst_port = u16::from_be_bytes([p0, p1]);
+        let tracks = Tracks {
             underlay,
-            src: IpAddr::V4(envelope.src()),
-            dst: IpAddr::V4(envelope.dst()),
-            dst_port: envelope.dst_port(),
+            src: IpAddr::V4(Ipv4Addr::from([a, b, c, d])),
+            dst: IpAddr::V4(Ipv4Addr::from(dst)),
+            dst_port,
             // Over IPv4, nobody asks.
             checksum: UdpChecksum::Unverified,
-            encapsulation: self.udp_ports.get(envelope.dst_port())?,
-            vni: envelope.vni(),
-        })
+            encapsulation: self.udp_ports.get(dst_port)?,
+            vni: Vni::from_bytes([v0, v1, v2]),
+        };
+        let sender = self.find_sender(&tracks)?;
+        self.remember(Key { addresses: [addresses, 0, 0, 0], rest }, sender);
+        Some(sender)
+    }
+
+    /// [`Engine::find_sender`], remembered.
+    #[inline(never)]
+    fn remember_sender(&mut self, tracks: Tracks) -> Option<Sender> {
+        let sender = self.find_sender(&tracks)?;
+        self.remember(Key::new(&tracks), sender);
+        Some(sender)
+    }
+
+    #[inline(always)]
+    fn remember(&mut self, key: Key, sender: Sender) {
+        let version = self.endpoints.version();
+        if self.senders.version != version {
+            self.forget_senders(version);
+        }
+        if let Some(place) = self.senders.recent.get_mut(key.place()) {
+            *place = (key, sender);
+        }
     }
 
     #[cold]
     #[inline(never)]
-    fn remember_sender(&mut self, tracks: Tracks) -> Option<Sender> {
-        let sender = self.find_sender(&tracks)?;
-        let version = self.endpoints.version();
-        if self.senders.version != version {
-            self.senders = Senders { version, ..Senders::NONE };
-        }
-        let key = Key::new(&tracks);
-        if let Some(place) = self.senders.recent.get_mut(key.place()) {
-            *place = (key, sender);
-        }
-        Some(sender)
+    fn forget_senders(&mut self, version: u64) {
+        self.senders = Senders { version, ..Senders::NONE };
     }
 
+    /// What the tables say.
+    #[inline(always)]
     fn find_sender(&self, tracks: &Tracks) -> Option<Sender> {
         let network = self.receiver(tracks).ok()?;
         let address = tracks.address(network.config);
-        match self.admit(network, &address, tracks.checksum) {
-            Ok(Source::Endpoint { id: Some(endpoint), .. }) => {
-                Some(Sender { bridge: network.id, endpoint, encapsulation: tracks.encapsulation })
-            }
-            _ => None,
-        }
+        let endpoint = self.admitted(network, &address, tracks.checksum).ok()??;
+        Some(Sender { bridge: network.id, endpoint, encapsulation: tracks.encapsulation })
     }
 
     /// The bridge a sound tunnel packet is for, or why it is for none: wrong addresses, or nobody's VNI.
-    #[inline]
+    #[inline(always)]
     pub(super) fn receiver(&self, tracks: &Tracks) -> Result<Network<'_>, DropReason> {
         let underlay = self.underlay(tracks.underlay).ok_or(DropReason::UnknownUnderlay)?;
         if !is_sender(tracks.src) {
@@ -226,7 +246,7 @@ impl Engine<'_> {
 }
 
 /// Whether an address can be a sender's: not unspecified, multicast, broadcast or loopback.
-#[inline]
+#[inline(always)]
 fn is_sender(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(a) => {

@@ -193,9 +193,10 @@ impl<'a> FloodLists<'a> {
     ///
     /// Numbers meet by chance: compare what they stand for.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn find(&self, group: GroupId, at: u64) -> Option<EndpointId> {
-        let value = self.memberships.get(place_key(group, at))?;
+        let key = place_key(group, at);
+        let value = self.memberships.get_or_zero(key, self.memberships.hash(key));
         let place = u16::try_from(value ^ place_value(group, 0)).ok()?;
         self.member(place).map(|(endpoint, _)| endpoint)
     }
@@ -318,10 +319,10 @@ const fn place_key(group: GroupId, at: u64) -> u64 {
     3 << 62 | (at ^ (group.0 as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
-/// A member's place, and the list it is on: two lists may have the same [`place_key`] by chance.
+/// A member's place, and the list it is on: two lists may have the same [`place_key`] by chance. Never 0.
 #[inline]
 const fn place_value(group: GroupId, place: u16) -> u64 {
-    (group.0 as u64) << 16 | place as u64
+    1 << 32 | (group.0 as u64) << 16 | place as u64
 }
 
 #[cfg(test)]

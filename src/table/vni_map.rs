@@ -23,9 +23,11 @@ impl<'a> VniMap<'a> {
 
     /// The bridge of a VNI. Cost: two cache lines.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn bridge(&self, encapsulation: Encapsulation, port: u16, vni: Vni) -> Option<BridgeId> {
-        let value = self.map.get(key(encapsulation, port, vni))?;
+        let key = key(encapsulation, port, vni);
+        // Without the tag it is none.
+        let value = self.map.get_or_zero(key, self.map.hash(key));
         u16::try_from(value ^ BRIDGE).ok().map(BridgeId)
     }
 

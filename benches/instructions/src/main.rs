@@ -17,11 +17,13 @@ fn main() {
     let vxlan = Plan { macs: MACS, ..Plan::VXLAN };
     let labels = Plan { labels: true, ..geneve };
     let policy = Plan { policy: true, ..labels };
+    // More tunnels than the engine remembers.
+    let vnis = Plan { vnis: 50, ..vxlan };
     let v6 = Plan { macs: MACS, ipv6: true, checksum: true, ..Plan::VXLAN };
     let mut cases: Vec<Case> = codec::parses();
     cases.extend(codec::writes());
     cases.extend(fdb::all(SLOTS));
-    cases.extend([vxlan, geneve, labels, policy, v6].into_iter().flat_map(engine::traffic));
+    cases.extend([vxlan, geneve, labels, policy, vnis, v6].into_iter().flat_map(engine::traffic));
     cases.extend(flood::replication(64));
     let filter = std::env::args().nth(1).unwrap_or_default();
     let times = std::env::args().nth(2).map_or(1, |times| times.parse().expect("how many times"));
