@@ -6,7 +6,7 @@
 use super::fast_path::{Kind, Ready};
 use super::senders::{Sender, Tracks};
 use super::{Engine, Form, Ingress, Input, Switches};
-use crate::table::{Bridge, BridgeId, PortId, UnderlayId};
+use crate::table::{Bridge, BridgeConfig, BridgeId, PortId, UnderlayId};
 use crate::wire::inner_common::CommonInner;
 use crate::wire::outer::common::Envelope;
 use crate::wire::{
@@ -187,16 +187,26 @@ impl Engine<'_> {
     /// What a tunnel packet says of its sender to a bridge that reads it.
     #[inline(never)]
     fn label_of(&self, bridge: &Bridge, encapsulation: Encapsulation, said: Said, options: &[u8]) -> Option<Label> {
-        let Said { flags, policy } = said;
         let config = bridge.config.as_ref()?;
         let quick = match config.options && encapsulation == Encapsulation::Geneve {
             true => self.quick_schema.read(options),
             false => None,
         };
-        let found = match quick {
-            Some(found) => found,
-            None => self.found(config, encapsulation, flags, policy, options).ok()?,
-        };
+        match quick {
+            Some(found) => Some(Label::new(found.group, found.class.unwrap_or_default())),
+            None => self.label_closely(config, encapsulation, said, options),
+        }
+    }
+
+    #[inline(never)]
+    fn label_closely(
+        &self,
+        config: &BridgeConfig,
+        encapsulation: Encapsulation,
+        Said { flags, policy }: Said,
+        options: &[u8],
+    ) -> Option<Label> {
+        let found = self.found(config, encapsulation, flags, policy, options).ok()?;
         Some(Label::new(found.group, found.class.unwrap_or_default()))
     }
 
