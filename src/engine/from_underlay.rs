@@ -230,7 +230,7 @@ impl Engine<'_> {
     }
 
     /// The first endpoint on a bridge's flood list that has this IP address. Cost: two cache lines of the map of
-    /// memberships, and the member's and the endpoint's own.
+    /// memberships, and the endpoint's own.
     #[inline(always)]
     fn listed_at(&self, bridge: &Bridge, underlay: UnderlayId, address: IpAddr) -> Option<(EndpointId, &Endpoint)> {
         let id = self.flood_lists.find(bridge.flood_list?, self.endpoints.place(underlay, address))?;

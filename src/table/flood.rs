@@ -78,7 +78,7 @@ pub enum FloodError {
 pub struct FloodLists<'a> {
     groups: &'a mut [Group],
     members: &'a mut [Member],
-    /// (list, endpoint) and (list, where an endpoint is) to member.
+    /// (list, endpoint) to the member's place, and (list, where an endpoint is) to the endpoint.
     memberships: Cuckoo<'a>,
     /// Members from this index on are free and were never used.
     fresh: u16,
@@ -134,7 +134,7 @@ impl<'a> FloodLists<'a> {
         self.memberships.insert(key(group, endpoint), u64::from(place)).map_err(|_| FloodError::Full)?;
         let place_key = place_key(group, at);
         if self.memberships.get(place_key).is_none()
-            && self.memberships.insert(place_key, place_value(group, place)).is_err()
+            && self.memberships.insert(place_key, place_value(group, endpoint)).is_err()
         {
             self.memberships.remove(key(group, endpoint));
             return Err(FloodError::Full);
@@ -178,10 +178,10 @@ impl<'a> FloodLists<'a> {
         self.memberships.remove(key(group, endpoint));
         self.give_back(place);
         let place_key = place_key(group, member.at);
-        if self.memberships.get(place_key) == Some(place_value(group, place)) {
+        if self.memberships.get(place_key) == Some(place_value(group, endpoint)) {
             self.memberships.remove(place_key);
             let heir = self.places(group).find(|p| self.is_at(*p, member.at));
-            if let Some(heir) = heir {
+            if let Some((heir, _)) = heir.and_then(|heir| self.member(heir)) {
                 // A slot was just freed under this very key: this cannot fail.
                 let _ = self.memberships.insert(place_key, place_value(group, heir));
             }
@@ -189,7 +189,7 @@ impl<'a> FloodLists<'a> {
         Ok(())
     }
 
-    /// The first member that is at `at`. Cost: two cache lines, and the member's own.
+    /// The first member that is at `at`. Cost: two cache lines.
     ///
     /// Numbers meet by chance: compare what they stand for.
     #[must_use]
@@ -197,8 +197,7 @@ impl<'a> FloodLists<'a> {
     pub fn find(&self, group: GroupId, at: u64) -> Option<EndpointId> {
         let key = place_key(group, at);
         let value = self.memberships.get_or_zero(key, self.memberships.hash(key));
-        let place = u16::try_from(value ^ place_value(group, 0)).ok()?;
-        self.member(place).map(|(endpoint, _)| endpoint)
+        u16::try_from(value ^ place_value(group, EndpointId(0))).ok().map(EndpointId)
     }
 
     /// The place of the first member.
@@ -319,10 +318,10 @@ const fn place_key(group: GroupId, at: u64) -> u64 {
     3 << 62 | (at ^ (group.0 as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
-/// A member's place, and the list it is on: two lists may have the same [`place_key`] by chance. Never 0.
+/// A member, and the list it is on: two lists may have the same [`place_key`] by chance. Never 0.
 #[inline]
-const fn place_value(group: GroupId, place: u16) -> u64 {
-    1 << 32 | (group.0 as u64) << 16 | place as u64
+const fn place_value(group: GroupId, endpoint: EndpointId) -> u64 {
+    1 << 32 | (group.0 as u64) << 16 | endpoint.0 as u64
 }
 
 #[cfg(test)]
