@@ -269,8 +269,18 @@ impl Engine<'_> {
     }
 
     /// The sender of a packet, if it is known, where this bridge listens to them.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn admitted(
+        &self,
+        network: Network<'_>,
+        address: &EndpointAddress,
+        checksum: UdpChecksum,
+    ) -> Result<Option<EndpointId>, DropReason> {
+        self.admitted_inline(network, address, checksum)
+    }
+
+    #[inline(always)]
+    pub(super) fn admitted_inline(
         &self,
         network: Network<'_>,
         address: &EndpointAddress,

@@ -187,15 +187,21 @@ impl Engine<'_> {
             encapsulation: self.udp_ports.get(dst_port)?,
             vni: Vni::from_bytes([v0, v1, v2]),
         };
-        let sender = self.find_sender(&tracks)?;
+        let network = self.receiver_inline(&tracks).ok()?;
+        let address = tracks.address(network.config);
+        let endpoint = self.admitted_inline(network, &address, tracks.checksum).ok()??;
+        let sender = Sender { bridge: network.id, endpoint, encapsulation: tracks.encapsulation };
         self.remember(Key { addresses: [addresses, 0, 0, 0], rest }, sender);
         Some(sender)
     }
 
-    /// [`Engine::find_sender`], remembered.
+    /// What the tables say, remembered.
     #[inline(never)]
     fn remember_sender(&mut self, tracks: Tracks) -> Option<Sender> {
-        let sender = self.find_sender(&tracks)?;
+        let network = self.receiver(&tracks).ok()?;
+        let address = tracks.address(network.config);
+        let endpoint = self.admitted(network, &address, tracks.checksum).ok()??;
+        let sender = Sender { bridge: network.id, endpoint, encapsulation: tracks.encapsulation };
         self.remember(Key::new(&tracks), sender);
         Some(sender)
     }
@@ -217,18 +223,14 @@ impl Engine<'_> {
         self.senders = Senders { version, ..Senders::NONE };
     }
 
-    /// What the tables say.
-    #[inline(always)]
-    fn find_sender(&self, tracks: &Tracks) -> Option<Sender> {
-        let network = self.receiver(tracks).ok()?;
-        let address = tracks.address(network.config);
-        let endpoint = self.admitted(network, &address, tracks.checksum).ok()??;
-        Some(Sender { bridge: network.id, endpoint, encapsulation: tracks.encapsulation })
+    /// The bridge a sound tunnel packet is for, or why it is for none: wrong addresses, or nobody's VNI.
+    #[inline(never)]
+    pub(super) fn receiver(&self, tracks: &Tracks) -> Result<Network<'_>, DropReason> {
+        self.receiver_inline(tracks)
     }
 
-    /// The bridge a sound tunnel packet is for, or why it is for none: wrong addresses, or nobody's VNI.
     #[inline(always)]
-    pub(super) fn receiver(&self, tracks: &Tracks) -> Result<Network<'_>, DropReason> {
+    fn receiver_inline(&self, tracks: &Tracks) -> Result<Network<'_>, DropReason> {
         let underlay = self.underlay(tracks.underlay).ok_or(DropReason::UnknownUnderlay)?;
         if !is_sender(tracks.src) {
             return Err(DropReason::OuterSourceInvalid);
