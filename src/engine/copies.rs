@@ -126,6 +126,22 @@ impl Engine<'_> {
         second.map_or(At::Last, At::Member)
     }
 
+    /// A flood's place past whatever gets no copy and needs no look at it: the port that the frame came from, say.
+    #[inline(never)]
+    pub(super) fn past(&self, flood: &Flood, mut at: At) -> At {
+        let port = |id: Option<PortId>| id.map_or(At::Endpoints, At::Port);
+        if at == At::Start {
+            at = port(self.bridge(flood.bridge.id).and_then(|bridge| bridge.first_port));
+        }
+        while let At::Port(id) = at {
+            if flood.from_port != Some(id) {
+                break;
+            }
+            at = port(self.ports.get(usize::from(id.0)).and_then(|port| port.next));
+        }
+        if at == At::Endpoints { self.first_member(flood) } else { at }
+    }
+
     fn copy_to_port(&self, flood: &Flood, bridge: &Bridge, id: PortId) -> Option<Verdict> {
         if flood.from_port == Some(id) {
             return None;

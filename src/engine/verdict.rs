@@ -12,7 +12,6 @@ use core::net::IpAddr;
 
 use super::{DropReason, PuntReason};
 use crate::table::{BridgeId, EndpointId, GroupId, PortId};
-use crate::wire::template::plain;
 use crate::wire::{Edit, EtherType, Label, Span, TunnelFlags, Vni};
 
 macro_rules! handle {
@@ -215,15 +214,6 @@ pub struct OuterFields {
 impl OuterFields {
     /// No DSCP of the frame's own: the endpoint's template decides.
     pub const DSCP_OF_TEMPLATE: u8 = 0xff;
-
-    /// What copies of a frame of `len` bytes share, if their headers are plain; `None` too where that is too long.
-    #[inline(always)]
-    pub(super) fn shared(&self, len: usize) -> Option<plain::Shared> {
-        if !self.is_plain() {
-            return None;
-        }
-        plain::Shared::new(len, self.src_port, self.tos)
-    }
 
     /// Whether the tunnel header is that of an Ethernet frame without flags and options, and the DSCP the template's.
     #[inline(always)]

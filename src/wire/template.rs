@@ -18,6 +18,7 @@ mod config;
 mod overhead;
 mod packet;
 pub(crate) mod plain;
+pub(crate) mod series;
 mod stack;
 #[cfg(test)]
 mod tests;

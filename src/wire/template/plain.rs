@@ -2,7 +2,7 @@
 //! without a UDP checksum, with the template's own TTL and DF.
 //!
 //! It has one length, and most of it is the same for all packets to an endpoint: the template holds that part as it is
-//! sent. What a frame brings to it is the same for all copies of the frame: [`Shared`] is that.
+//! sent. Those of many copies of one frame are a [`Series`](super::series::Series).
 
 use core::net::Ipv4Addr;
 
@@ -78,24 +78,6 @@ impl Tail {
     }
 }
 
-/// What a frame brings to the headers of all its copies.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Shared {
-    /// Bytes of the frame.
-    len: u16,
-    src_port: u16,
-    /// The inner TOS.
-    tos: u8,
-}
-
-impl Shared {
-    /// For a frame of `len` bytes, whose TOS is `tos`; `None` if the lengths do not fit 16 bits.
-    #[inline(always)]
-    pub(crate) fn new(len: usize, src_port: u16, tos: u8) -> Option<Self> {
-        Some(Self { len: plain_len(len)?, src_port, tos })
-    }
-}
-
 /// The length of a frame, if it and what IPv4 counts with it fit 16 bits.
 #[inline(always)]
 pub(crate) fn plain_len(len: usize) -> Option<u16> {
@@ -113,12 +95,6 @@ impl Template {
     #[inline(always)]
     pub(super) fn tail(&self) -> &Tail {
         zerocopy::transmute_ref!(&self.ip)
-    }
-
-    /// Writes the header of one copy; the template is a [plain](Template::is_plain) one.
-    #[inline(always)]
-    pub(crate) fn write_plain(&self, shared: &Shared, vni: Vni, ident: u16, header: &mut [u8; LEN]) {
-        self.begin_plain(shared.len, self.outer_tos(shared.tos), header).finish(ident, shared.src_port, vni);
     }
 
     /// Writes the header in front of a frame of [`plain_len`] bytes but for what [`Begun`] is told; `tos` is the outer one.
