@@ -19,8 +19,11 @@ use core::net::{IpAddr, Ipv4Addr};
 use common::world::build::inner_ip;
 use common::world::{A, B, Frame, Ip, PROFILES, Packet, R, REMOTE, S, THIRD, Vtep, mac};
 use proptest::prelude::*;
-use vtep::engine::{Command, Event, Input, Place, Profile, Verdict};
-use vtep::table::{BridgeConfig, BridgeId, Duration, PortConfig, PortId, UnderlayId, VlanDecap, VlanEncap};
+use vtep::engine::{Command, DropReason, Event, Input, Place, Profile, Remote, Verdict};
+use vtep::table::{
+    BridgeConfig, BridgeId, Duration, FloodSwitches, PortConfig, PortId, Rate, StormControl, UnderlayId, VlanDecap,
+    VlanEncap,
+};
 use vtep::wire::Encapsulation;
 use vtep::wire::edit::{Edit, VlanEdit};
 
@@ -211,5 +214,142 @@ proptest! {
             let told = vtep.engine.explain(vtep.now, &input).verdict;
             prop_assert_eq!(vtep.step(&input), told, "{:?}", sent);
         }
+    }
+}
+
+/// A bridge that floods, and what there is about it.
+#[derive(Clone, Debug)]
+struct Floods {
+    profile: Profile,
+    flood: FloodSwitches,
+    l2miss: bool,
+    host: bool,
+    second_port: bool,
+    /// On the flood list, and on the list that one group address has of its own.
+    members: (u8, u8),
+    /// A limit comes and goes.
+    storm: bool,
+}
+
+/// Stations, one that nobody has heard, and group addresses: one with a list of its own, one that bridges keep.
+const HEARD_OF: [[u8; 6]; 8] =
+    [A, B, R, [2, 0, 0, 0, 0, 0x77], [0xff; 6], [1, 0, 0x5e, 0, 0, 1], [1, 0, 0x5e, 0, 0, 2], [1, 0x80, 0xc2, 0, 0, 3]];
+
+fn floods() -> impl Strategy<Value = Floods> {
+    let switches =
+        prop_oneof![3 => Just(FloodSwitches::all()), 1 => (0..8_u8).prop_map(FloodSwitches::from_bits_truncate)];
+    let rarely = |odds| prop::bool::weighted(odds);
+    let profile = prop::sample::select(&PROFILES[..]);
+    (profile, switches, rarely(0.3), rarely(0.3), rarely(0.5), (0..6_u8, 0..4_u8), rarely(0.3)).prop_map(
+        |(profile, flood, l2miss, host, second_port, members, storm)| Floods {
+            profile,
+            flood,
+            l2miss,
+            host,
+            second_port,
+            members,
+            storm,
+        },
+    )
+}
+
+impl Floods {
+    fn build(&self) -> Vtep {
+        let mut vtep = Vtep::with(self.profile, Encapsulation::Vxlan, |setup| {
+            setup.bridge = BridgeConfig { flood: self.flood, l2miss: self.l2miss, host: self.host, ..setup.bridge };
+        });
+        if !self.second_port {
+            vtep.command(Command::RemovePort { id: PortId(1) });
+        }
+        let remote = |n: u8| Remote::at(Ipv4Addr::new(192, 0, 2, 100 + n).into());
+        for n in 0..self.members.0 {
+            vtep.command(Command::FloodAdd { bridge: BridgeId(0), remote: remote(n) });
+        }
+        for n in 0..self.members.1 {
+            vtep.command(Command::FdbAppend { bridge: BridgeId(0), mac: mac(HEARD_OF[5]), remote: remote(9 + n) });
+        }
+        vtep
+    }
+
+    fn limit(vtep: &mut Vtep, config: StormControl) {
+        vtep.command(Command::SetStormControl { bridge: BridgeId(0), config });
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    /// Where storms are looked for, the whole step decides about floods: a limit that nobody comes near changes nothing else.
+    #[test]
+    fn it_floods_as_the_whole_step(
+        floods in floods(),
+        packets in prop::collection::vec((sent(), 0..8_usize, 0..9_u8), 20..60),
+    ) {
+        let endless = StormControl::each(Rate { per_second: u32::MAX, burst: u32::MAX });
+        let (mut fast, mut whole) = (floods.build(), floods.build());
+        Floods::limit(&mut whole, endless);
+        let (mut few, mut singly) = (floods.build(), 0);
+        for (n, (sent, dst, pause)) in packets.iter().enumerate() {
+            if floods.storm && n % 16 == 8 {
+                let config = if n % 32 == 8 { StormControl::each(Rate { per_second: 1, burst: 2 }) } else { StormControl::OFF };
+                Floods::limit(&mut fast, config);
+                Floods::limit(&mut few, config);
+                // Off first: what it has flooded by now is not held against it.
+                Floods::limit(&mut whole, StormControl::OFF);
+                Floods::limit(&mut whole, if config == StormControl::OFF { endless } else { config });
+            }
+            if *pause == 0 {
+                [&mut fast, &mut whole, &mut few].into_iter().for_each(Vtep::later);
+            }
+            let mut bytes = sent.bytes();
+            if sent.from < 2 {
+                bytes[..6].copy_from_slice(&HEARD_OF[*dst]);
+            }
+            let input = match sent.from {
+                port @ (0 | 1) => Input::from_port(PortId(port.into()), &bytes),
+                _ => Input::from_underlay(UnderlayId(0), &bytes),
+            };
+            let verdict = fast.step(&input);
+            prop_assert_eq!(verdict, whole.step(&input), "{:?}", sent);
+            let mut batch = [Verdict::NOTHING];
+            singly += few.engine.step_batch(few.now, &[input], &mut batch);
+            prop_assert_eq!(verdict, batch[0]);
+            if let Verdict::Flood(flood) = verdict {
+                prop_assert!(flood.group.is_none_or(|group| fast.engine.group(group).count() > 0));
+                common::world::replication::agrees(&fast.engine, &flood, &bytes);
+            }
+            let events = fast.events();
+            prop_assert_eq!(&events, &whole.events());
+            prop_assert_eq!(&events, &few.events());
+        }
+        prop_assert_eq!(singly, packets.len());
+        let counted = |vtep: &Vtep| -> Vec<_> {
+            let of_bridge = vtep.engine.bridge_counters(BridgeId(0)).unwrap();
+            let bytes = [("from ports", of_bridge.bytes_from_ports()), ("from tunnels", of_bridge.bytes_from_tunnels())];
+            vtep.engine.counters().iter().chain(of_bridge.iter()).chain(bytes).collect()
+        };
+        prop_assert_eq!(counted(&fast), counted(&whole));
+        prop_assert_eq!(counted(&fast), counted(&few));
+        [&mut fast, &mut whole, &mut few].into_iter().for_each(|vtep| Floods::limit(vtep, StormControl::OFF));
+        prop_assert_eq!(fast.state(), whole.state());
+        prop_assert_eq!(fast.engine.digest(), few.engine.digest());
+    }
+}
+
+#[test]
+fn a_storm_limit_holds_from_the_frame_behind_it() {
+    for (profile, set_again) in PROFILES.into_iter().flat_map(|profile| [(profile, false), (profile, true)]) {
+        let mut vtep = acquainted(profile);
+        vtep.flood_to(REMOTE);
+        let frame = Frame::arp([0xff; 6], A).bytes();
+        assert!(matches!(vtep.on_port(0, &frame), Verdict::Flood(_)));
+        Floods::limit(&mut vtep, StormControl::each(Rate { per_second: 0, burst: 1 }));
+        if set_again {
+            let config = *vtep.engine.bridge_config(BridgeId(0)).unwrap();
+            vtep.command(Command::SetBridge { id: BridgeId(0), config });
+        }
+        assert!(matches!(vtep.on_port(0, &frame), Verdict::Flood(_)));
+        assert_eq!(vtep.on_port(0, &frame), Verdict::Drop(DropReason::StormControl), "{profile:?}");
+        Floods::limit(&mut vtep, StormControl::OFF);
+        assert!(matches!(vtep.on_port(0, &frame), Verdict::Flood(_)));
     }
 }

@@ -3,14 +3,15 @@
 use core::net::IpAddr;
 
 use super::apply_fdb::Told;
+use super::fast_flood::fast_floods;
 use super::fast_path::is_fast;
 use super::labelled::is_labelled;
 use super::state::raise_removed;
 use super::{Command, CommandError, Done, Engine};
 use crate::table::fdb::Filter;
 use crate::table::{
-    Ageing, Bridge, BridgeConfig, BridgeId, Destination, Duration, Endpoint, EndpointId, GroupId, Instant, Port,
-    PortConfig, PortId, Slot, UnderlayConfig, UnderlayId, VlanDecap, VlanEncap,
+    Ageing, Bridge, BridgeConfig, BridgeId, Destination, Duration, Endpoint, EndpointId, FloodSwitches, GroupId, Guard,
+    Instant, Port, PortConfig, PortId, Slot, UnderlayConfig, UnderlayId, VlanDecap, VlanEncap,
 };
 use crate::wire::{Encapsulation, Ttl, TunnelPorts};
 
@@ -109,10 +110,10 @@ impl Engine<'_> {
         self.set_fdb_bridge(id, config)?;
         self.udp_ports = udp_ports;
         if let Some(record) = self.bridges.get_mut(usize::from(id.0)) {
-            let (labelled, fast) = (is_labelled(config), is_fast(config));
-            *record = Bridge { config: Slot::Taken(*config), generation, labelled, fast, ..Bridge::EMPTY };
+            *record = Bridge { config: Slot::Taken(*config), generation, ..Bridge::EMPTY };
         }
         self.reset_guard(id);
+        self.refresh_fast(id);
         self.refresh_pass();
         if let Some(counters) = self.bridge_counters.get_mut(usize::from(id.0)) {
             *counters = super::BridgeCounters::EMPTY;
@@ -136,10 +137,20 @@ impl Engine<'_> {
         self.udp_ports = udp_ports;
         if let Some(record) = self.bridges.get_mut(usize::from(id.0)) {
             record.config = Slot::Taken(*config);
-            (record.labelled, record.fast) = (is_labelled(config), is_fast(config));
         }
+        self.refresh_fast(id);
         self.refresh_pass();
         Ok(Done::Ok)
+    }
+
+    /// Works out again what a bridge leaves to the fast path.
+    pub(super) fn refresh_fast(&mut self, id: BridgeId) {
+        let guarded = self.guards.get(id.index()).is_some_and(Guard::limits_floods);
+        let Some(record) = self.bridges.get_mut(id.index()) else { return };
+        let Some(config) = record.config.as_ref() else { return };
+        let (labelled, fast) = (is_labelled(config), is_fast(config));
+        let floods = if labelled || guarded || !fast { FloodSwitches::empty() } else { fast_floods(config) };
+        (record.labelled, record.fast, record.fast_floods) = (labelled, fast, floods);
     }
 
     /// Checks a bridge's values against each other and against other bridges; the UDP ports to listen on with it.

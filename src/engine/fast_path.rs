@@ -38,6 +38,8 @@ pub(super) struct Ready {
 pub(super) enum Kind {
     Port(PortId),
     Endpoint(EndpointId),
+    /// A port, with a frame to a group address.
+    PortToGroup(PortId),
     /// The same two, in a bridge that knows security groups or traffic classes.
     LabelledPort(PortId),
     LabelledEndpoint(EndpointId),
@@ -116,6 +118,15 @@ impl Engine<'_> {
             Kind::LabelledEndpoint(id) if version == self.endpoints.version() => {
                 self.deliver_labelled(now, ready, id, verdict)
             }
+            _ => None,
+        }
+    }
+
+    /// Decides about a packet that none of these is for, if it is a frame to be flooded; `None` where nothing has changed.
+    #[inline(always)]
+    pub(super) fn decide_flood(&mut self, now: Instant, ready: &Ready, verdict: &mut Verdict) -> Option<()> {
+        match ready.kind {
+            Kind::Port(port) | Kind::PortToGroup(port) => self.flood_from_port(now, ready, port, verdict),
             _ => None,
         }
     }

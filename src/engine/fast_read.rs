@@ -42,6 +42,8 @@ struct Look {
 }
 
 impl Look {
+    const MULTICAST: u64 = 1 << 40;
+
     /// At a frame that is not of the common shape.
     #[inline(always)]
     fn at(inner: &Inner) -> Self {
@@ -53,8 +55,19 @@ impl Look {
     /// Whether it is a frame for the fast path, one station's to one station.
     #[inline(always)]
     const fn is_plain(&self) -> bool {
-        const MULTICAST: u64 = 1 << 40;
-        self.fits && self.src != 0 && (self.src | self.dst) & MULTICAST == 0
+        self.is_one_station_s() && !self.is_for_group()
+    }
+
+    /// Whether it is a frame for the fast path, one station's to whomever.
+    #[inline(always)]
+    const fn is_one_station_s(&self) -> bool {
+        self.fits && self.src != 0 && self.src & Self::MULTICAST == 0
+    }
+
+    /// Whether it is to a group address.
+    #[inline(always)]
+    const fn is_for_group(&self) -> bool {
+        self.dst & Self::MULTICAST != 0
     }
 }
 
@@ -84,7 +97,8 @@ impl Engine<'_> {
             }
             None => self.look_at_frame(bytes, ready)?,
         };
-        let kind = match look.is_plain() && record.fast && port.learning && port.vlan.is_none() {
+        let kind = match look.is_one_station_s() && record.fast && port.learning && port.vlan.is_none() {
+            true if look.is_for_group() => Kind::PortToGroup(id),
             true if record.labelled => Kind::LabelledPort(id),
             true => Kind::Port(id),
             false => Kind::Elsewhere,

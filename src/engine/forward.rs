@@ -12,7 +12,7 @@ use crate::table::{
     VlanEncap,
 };
 use crate::wire::edit::{Edit, VlanEdit};
-use crate::wire::{Ecn, Encapsulation, EtherType, Inner, IpKind, Layer, Span, WireError, flow_hash};
+use crate::wire::{Ecn, Encapsulation, EtherType, Inner, IpKind, Layer, MacAddr, Span, WireError, flow_hash};
 
 /// A frame as forwarding sees it.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +68,18 @@ impl Frame {
     /// The frame for the host.
     fn punt(&self, reason: PuntReason, bridge: BridgeId) -> Punt {
         Punt { reason, bridge: Some(bridge), sender: None, frame: self.span, edit: self.port_edit() }
+    }
+}
+
+/// Which switch floods to an address are behind, and why they are dropped if it is off.
+#[inline(always)]
+pub(super) const fn flood_switch(mac: MacAddr) -> (FloodSwitches, DropReason) {
+    if mac.is_broadcast() {
+        (FloodSwitches::BROADCAST, DropReason::BroadcastOff)
+    } else if mac.is_multicast() {
+        (FloodSwitches::MULTICAST, DropReason::MulticastOff)
+    } else {
+        (FloodSwitches::UNKNOWN_UNICAST, DropReason::UnknownUnicastOff)
     }
 }
 
@@ -173,13 +185,7 @@ impl Engine<'_> {
             Some(Destination::Group(group)) => Some(group),
             _ => None,
         };
-        let (switch, off) = if mac.is_broadcast() {
-            (FloodSwitches::BROADCAST, DropReason::BroadcastOff)
-        } else if mac.is_multicast() {
-            (FloodSwitches::MULTICAST, DropReason::MulticastOff)
-        } else {
-            (FloodSwitches::UNKNOWN_UNICAST, DropReason::UnknownUnicastOff)
-        };
+        let (switch, off) = flood_switch(mac);
         // A group address with a list of its own is a known destination.
         let flood = if wanted.is_none() && !config.flood.contains(switch) {
             Verdict::Drop(off)

@@ -119,6 +119,7 @@ impl<'a> Engine<'a> {
             return Err(CommandError::BadValue);
         }
         self.guard_mut(id)?.set_storm(config);
+        self.refresh_fast(id);
         Ok(Done::Ok)
     }
 

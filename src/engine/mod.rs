@@ -24,6 +24,7 @@ mod digest;
 mod drop;
 mod event;
 mod explain;
+mod fast_flood;
 mod fast_labelled;
 mod fast_path;
 mod fast_read;

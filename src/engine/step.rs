@@ -28,7 +28,7 @@ impl Engine<'_> {
         }
         let mut verdict = Verdict::NOTHING;
         if self.decide_labelled(now, &ready, self.endpoints.version(), &mut verdict).is_none() {
-            self.step_whole(now, input, &mut verdict);
+            self.decide_slowly(now, &ready, input, &mut verdict);
         }
         verdict
     }
@@ -59,12 +59,20 @@ impl Engine<'_> {
             {
                 let alike = self.decide_alike(now, rest, version, places);
                 at = at.wrapping_add(alike.max(1));
-                if let (0, Some(verdict)) = (alike, places.first_mut()) {
-                    self.step_whole(now, input, verdict);
+                if let (0, Some(ready), Some(verdict)) = (alike, rest.first(), places.first_mut()) {
+                    self.decide_slowly(now, ready, input, verdict);
                 }
             }
         }
         count
+    }
+
+    /// Decides about a packet that is not for a known station.
+    #[inline(always)]
+    fn decide_slowly(&mut self, now: Instant, ready: &Ready, input: &Input<'_>, verdict: &mut Verdict) {
+        if self.decide_flood(now, ready, verdict).is_none() {
+            self.step_whole(now, input, verdict);
+        }
     }
 
     /// The step for packets of every kind.

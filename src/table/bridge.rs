@@ -155,6 +155,8 @@ pub struct Bridge {
     pub(crate) labelled: bool,
     /// Whether the configuration leaves its common packets to the engine's fast path.
     pub(crate) fast: bool,
+    /// What of its ports' floods the fast path may decide about.
+    pub(crate) fast_floods: FloodSwitches,
 }
 
 impl Bridge {
@@ -167,5 +169,6 @@ impl Bridge {
         flood_list: None,
         labelled: false,
         fast: false,
+        fast_floods: FloodSwitches::empty(),
     };
 }

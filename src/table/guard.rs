@@ -81,6 +81,11 @@ impl Guard {
         rate.is_none_or(|rate| bucket.take(now, rate))
     }
 
+    /// Whether it may be that a frame is not flooded.
+    pub(crate) const fn limits_floods(&self) -> bool {
+        !self.storm.is_empty()
+    }
+
     /// What the buckets hold, for a digest.
     pub(crate) fn words(&self) -> impl Iterator<Item = u64> + '_ {
         self.buckets.iter().flat_map(TokenBucket::words)

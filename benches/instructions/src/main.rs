@@ -23,8 +23,8 @@ fn main() {
     let mut cases: Vec<Case> = codec::parses();
     cases.extend(codec::writes());
     cases.extend(fdb::all(SLOTS));
-    cases.extend([vxlan, geneve, labels, policy, vnis, v6].into_iter().flat_map(engine::traffic));
-    cases.extend(flood::replication(64));
+    cases.extend([vxlan, vnis, geneve, labels, policy, v6].into_iter().flat_map(engine::traffic));
+    cases.extend([1, 16, 64].into_iter().flat_map(flood::replication));
     let filter = std::env::args().nth(1).unwrap_or_default();
     let times = std::env::args().nth(2).map_or(1, |times| times.parse().expect("how many times"));
     cases.retain(|case| !case.name.contains("floor") && case.name.contains(&filter));

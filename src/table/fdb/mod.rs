@@ -102,6 +102,12 @@ pub struct Probe {
 impl Probe {
     /// Finds nothing.
     pub(crate) const NOWHERE: Self = Self { key: 0, hash: Hash::NOWHERE };
+
+    /// The address that it is for.
+    #[inline]
+    pub(crate) const fn mac(self) -> MacAddr {
+        key_mac(self.key)
+    }
 }
 
 /// The table; see the [module](self).
