@@ -55,12 +55,12 @@ impl Look {
     /// Whether it is a frame for the fast path, one station's to one station.
     #[inline(always)]
     const fn is_plain(&self) -> bool {
-        self.is_one_station_s() && !self.is_for_group()
+        self.is_from_station() && !self.is_for_group()
     }
 
     /// Whether it is a frame for the fast path, one station's to whomever.
     #[inline(always)]
-    const fn is_one_station_s(&self) -> bool {
+    const fn is_from_station(&self) -> bool {
         self.fits && self.src != 0 && self.src & Self::MULTICAST == 0
     }
 
@@ -97,7 +97,7 @@ impl Engine<'_> {
             }
             None => self.look_at_frame(bytes, ready)?,
         };
-        let kind = match look.is_one_station_s() && record.fast && port.learning && port.vlan.is_none() {
+        let kind = match look.is_from_station() && record.fast && port.learning && port.vlan.is_none() {
             true if look.is_for_group() => Kind::PortToGroup(id),
             true if record.labelled => Kind::LabelledPort(id),
             true => Kind::Port(id),
