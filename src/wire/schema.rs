@@ -184,7 +184,10 @@ impl Quick {
         let options_len = schema.max_options.saturating_mul(4);
         let max_len = if options_len < schema.max_len { options_len } else { schema.max_len };
         let closely = !known.is_empty() || schema.check_critical_bit;
-        Self { max_len: if closely { 0 } else { max_len }, group: number(schema.group), class: number(schema.class) }
+        let (group, class) = (number(schema.group), number(schema.class));
+        // An option that is to be both is the group's.
+        let class = if class == group { number(None) } else { class };
+        Self { max_len: if closely { 0 } else { max_len }, group, class }
     }
 
     /// What the options say; `None` where [`Schema::read_any`] is to be asked.
@@ -420,7 +423,9 @@ mod tests {
             area.truncate(area.len().saturating_sub(cut));
             let schema = Schema { max_options, role, duplicates, ..Schema::DEFAULT };
             let nothing = Schema { group: None, class: None, ..schema };
-            for schema in [schema, nothing] {
+            // One option for both is the group's.
+            let both = Schema { class: schema.group, ..schema };
+            for schema in [schema, nothing, both] {
                 if let Some(found) = Quick::new(&schema, &[]).read(&area) {
                     prop_assert_eq!(schema.read_any(&[], &area, true), Ok(found));
                     prop_assert_eq!(schema.read_any(&[], &area, false), Ok(found));
