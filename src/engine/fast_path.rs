@@ -132,7 +132,7 @@ impl Engine<'_> {
     }
 
     /// A frame from a port to an endpoint.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn known_endpoint(&mut self, now: Instant, ready: &Ready, from: PortId) -> Option<Verdict> {
         self.fdb.advance(now);
         let Destination::Endpoint(id) = self.fdb.lookup_latest(ready.dst)?.destination() else { return None };
@@ -155,7 +155,7 @@ impl Engine<'_> {
     }
 
     /// A frame from an endpoint to a port.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn known_port(&mut self, now: Instant, ready: &Ready, from: EndpointId) -> Option<Verdict> {
         self.fdb.advance(now);
         let Destination::Port(id) = self.fdb.lookup_latest(ready.dst)?.destination() else { return None };

@@ -279,7 +279,7 @@ impl Engine<'_> {
         self.admitted_inline(network, address, checksum)
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn admitted_inline(
         &self,
         network: Network<'_>,

@@ -229,7 +229,7 @@ impl Engine<'_> {
         self.receiver_inline(tracks)
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn receiver_inline(&self, tracks: &Tracks) -> Result<Network<'_>, DropReason> {
         let underlay = self.underlay(tracks.underlay).ok_or(DropReason::UnknownUnderlay)?;
         if !is_sender(tracks.src) {

@@ -130,7 +130,7 @@ impl<'a> Cuckoo<'a> {
 
     /// The value of `key`, whose hash is `hash`.
     #[must_use]
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub fn get_hashed(&self, key: u64, hash: Hash) -> Option<u64> {
         let (first, second) = (self.buckets.get(hash.first as usize)?, self.buckets.get(hash.second as usize)?);
         let found = Found::new(first, second, key)?;
@@ -141,8 +141,10 @@ impl<'a> Cuckoo<'a> {
     /// The value of `key`, whose hash is `hash`; 0 where it has none, and where its value is 0.
     ///
     /// Cheaper than [`Cuckoo::get_hashed`], for users that store no 0: it never needs to know which slot it is.
+    ///
+    /// A call where registers have 32 bits: there, flash is scarcer than time, and an engine has many look-ups.
     #[must_use]
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn get_or_zero(&self, key: u64, hash: Hash) -> u64 {
         let buckets = (self.buckets.get(hash.first as usize), self.buckets.get(hash.second as usize));
         let (Some(first), Some(second)) = buckets else { return 0 };
@@ -151,7 +153,7 @@ impl<'a> Cuckoo<'a> {
 
     /// The value of `key` for change in place; the key's hash is `hash`.
     #[must_use]
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub fn get_mut(&mut self, key: u64, hash: Hash) -> Option<&mut u64> {
         let (first, second) = (self.buckets.get(hash.first as usize)?, self.buckets.get(hash.second as usize)?);
         let found = Found::new(first, second, key)?;
@@ -352,7 +354,7 @@ impl Seed {
     ///
     /// Both factors depend on the key. With a constant factor, keys in sequence make regular patterns
     /// that leave a table stuck at 60 % load for one seed and at 99 % for another.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn hash(self, key: u64, buckets: usize) -> Hash {
         let [a, b] = self.0;
         let folded = fold(key ^ a, key.wrapping_mul(Self::SPREAD) ^ b);
