@@ -28,6 +28,7 @@ mod fast_flood;
 mod fast_labelled;
 mod fast_path;
 mod fast_read;
+mod fast_rewrite;
 mod forward;
 mod from_port;
 mod from_underlay;

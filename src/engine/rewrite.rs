@@ -5,11 +5,9 @@ use core::ops::Range;
 use super::{Deliver, Encapsulate, Engine, OuterFields, RewriteError, Verdict};
 use crate::table::{Endpoint, PortId, UnderlayId};
 use crate::wire::edit::{Edit, Edited};
-use crate::wire::geneve::{MAX_OPTIONS_LEN, Written};
-use crate::wire::template::{plain, untagged};
+use crate::wire::geneve::MAX_OPTIONS_LEN;
 use crate::wire::{
-    Depth, Encapsulation, EtherType, FrameKind, Payload, PerPacket, Reason, Sent, Span, TunnelFlags, Vni, WireError,
-    template,
+    Depth, Encapsulation, FrameKind, Payload, PerPacket, Reason, Sent, Span, TunnelFlags, Vni, WireError, template,
 };
 
 /// Where written bytes go.
@@ -105,100 +103,6 @@ impl Engine<'_> {
             Some(output) => Ok(output),
             None => self.rewrite_any(verdict, depth, buffer, input),
         }
-    }
-
-    /// [`Engine::rewrite`] of a delivery without an edit, which writes nothing; `None` for others and where it fails.
-    #[inline(always)]
-    fn pass_on(&self, deliver: &Deliver, buffer: &[u8], input: &Range<usize>) -> Option<Output> {
-        let (_, port) = self.port_handle(deliver.port.id)?;
-        let bytes = within(deliver.frame, input)?;
-        if port != deliver.port || !deliver.edit.is_none() || bytes.end > buffer.len() {
-            return None;
-        }
-        Some(Output { to: Egress::Port(port.id), bytes })
-    }
-
-    /// [`Engine::rewrite`] of an encapsulation that writes nothing but a plain header; `None` for others and where it
-    /// fails.
-    #[inline(always)]
-    fn put_in_front(
-        &self,
-        verdict: &Encapsulate,
-        depth: Depth,
-        buffer: &mut [u8],
-        input: &Range<usize>,
-    ) -> Option<Output> {
-        let endpoint = self.plain_endpoint(verdict, depth)?;
-        let Range { start, end } = within(verdict.frame, &(input.start..input.end.min(buffer.len())))?;
-        let headroom = buffer.get_mut(..start)?;
-        let to = put_plain(verdict, endpoint, headroom.last_chunk_mut()?, end.wrapping_sub(start))?;
-        Some(Output { to, bytes: start.wrapping_sub(plain::LEN)..end })
-    }
-
-    /// [`Engine::rewrite_into`] of the same.
-    #[inline(always)]
-    fn plain_into(&self, verdict: &Encapsulate, depth: Depth, input: &[u8], out: &mut [u8]) -> Option<Output> {
-        let endpoint = self.plain_endpoint(verdict, depth)?;
-        let frame = verdict.frame.of(input)?;
-        let (header, body) = out.split_first_chunk_mut()?;
-        let body = body.get_mut(..frame.len())?;
-        let to = put_plain(verdict, endpoint, header, frame.len())?;
-        body.copy_from_slice(frame);
-        Some(Output { to, bytes: 0..plain::LEN.wrapping_add(frame.len()) })
-    }
-
-    /// [`Engine::rewrite_head`] of the same.
-    #[inline(always)]
-    fn plain_head(&self, verdict: &Encapsulate, depth: Depth, input: &[u8], head: &mut [u8]) -> Option<Gather> {
-        let endpoint = self.plain_endpoint(verdict, depth)?;
-        let rest = within(verdict.frame, &(0..input.len()))?;
-        let to = put_plain(verdict, endpoint, head.first_chunk_mut()?, rest.len())?;
-        Some(Gather { to, head: plain::LEN, rest })
-    }
-
-    /// Writes the header of an encapsulation that has no edit, no options but its label's, and an endpoint with an untagged
-    /// link header; returns its length and where the packet goes. `None`, and nothing written, for others and where it
-    /// fails.
-    #[inline(always)]
-    fn put_untagged(
-        &self,
-        verdict: &Encapsulate,
-        depth: Depth,
-        headroom: &mut [u8],
-        frame: &[u8],
-    ) -> Option<(Egress, usize)> {
-        let Encapsulate { endpoint, vni, edit, outer, .. } = verdict;
-        if depth != Depth::Ethernet
-            || !edit.is_none()
-            || outer.options != 0
-            || !TunnelFlags::C.contains(outer.flags)
-            || outer.protocol != EtherType::ETHERNET
-        {
-            return None;
-        }
-        let generation = endpoint.generation;
-        let endpoint = self.endpoints.get(endpoint.id)?;
-        if endpoint.generation != generation {
-            return None;
-        }
-        let labelled = !outer.flags.is_empty() && endpoint.address.encapsulation == Encapsulation::Geneve;
-        let options = if labelled { self.schema.written(outer.label) } else { Written::NONE };
-        let (tos, ttl, df) = outer_ip(endpoint, outer);
-        let fields =
-            untagged::Fields { vni: *vni, src_port: outer.src_port, ident: outer.ident, tos, ttl, df, options };
-        let len = endpoint.template.write_untagged(&fields, headroom, frame)?;
-        Some((Egress::Underlay(endpoint.address.underlay), len))
-    }
-
-    /// The endpoint of an encapsulation that has no edit and a plain header; `None` for others and where the handle is
-    /// stale.
-    #[inline(always)]
-    fn plain_endpoint(&self, verdict: &Encapsulate, depth: Depth) -> Option<&Endpoint> {
-        if depth != Depth::Ethernet || !verdict.edit.is_none() || !verdict.outer.is_plain() {
-            return None;
-        }
-        let endpoint = self.endpoints.get(verdict.endpoint.id)?;
-        (endpoint.generation == verdict.endpoint.generation && endpoint.template.is_plain()).then_some(endpoint)
     }
 
     /// [`Engine::rewrite`] of everything; errors get their names here.
@@ -492,16 +396,6 @@ impl Plan<'_> {
     }
 }
 
-/// Writes a plain header in front of `len` bytes; `None` if they are too many.
-#[inline(always)]
-fn put_plain(verdict: &Encapsulate, endpoint: &Endpoint, header: &mut [u8; plain::LEN], len: usize) -> Option<Egress> {
-    let outer = &verdict.outer;
-    let tos = endpoint.template.outer_tos(outer.tos);
-    let header = endpoint.template.begin_plain(plain::plain_len(len)?, tos, header);
-    header.finish(outer.ident, outer.src_port, verdict.vni);
-    Some(Egress::Underlay(endpoint.address.underlay))
-}
-
 /// What one packet's header has of its own.
 #[inline(always)]
 fn per_packet<'o>(endpoint: &Endpoint, vni: Vni, outer: &OuterFields, options: &'o [u8]) -> PerPacket<'o> {
@@ -522,7 +416,7 @@ fn per_packet<'o>(endpoint: &Endpoint, vni: Vni, outer: &OuterFields, options: &
 
 /// The outer TOS, TTL and DF.
 #[inline(always)]
-fn outer_ip(endpoint: &Endpoint, outer: &OuterFields) -> (u8, u8, bool) {
+pub(super) fn outer_ip(endpoint: &Endpoint, outer: &OuterFields) -> (u8, u8, bool) {
     let (tos, ttl, df) = endpoint.template.resolve(outer.tos, outer.ttl, outer.df);
     let tos = if outer.dscp == OuterFields::DSCP_OF_TEMPLATE { tos } else { outer.dscp << 2 | tos & 3 };
     (tos, ttl, df)
@@ -530,7 +424,7 @@ fn outer_ip(endpoint: &Endpoint, outer: &OuterFields) -> (u8, u8, bool) {
 
 /// A span of `input` as a range of the buffer that holds it; `None` where it passes the input's end.
 #[inline(always)]
-fn within(span: Span, input: &Range<usize>) -> Option<Range<usize>> {
+pub(super) fn within(span: Span, input: &Range<usize>) -> Option<Range<usize>> {
     let start = input.start.checked_add(usize::try_from(span.start).ok()?)?;
     let end = start.checked_add(usize::try_from(span.len).ok()?)?;
     (end <= input.end).then_some(start..end)
