@@ -1,9 +1,10 @@
 //! The fast path: the kinds of packet that nearly all traffic consists of, decided in one go.
 //!
 //! These are untagged frames between stations that the FDB knows, in a bridge without VLAN or traffic maps: from a port to
-//! an endpoint, and from an endpoint of old to a port. Whatever else a packet may be, the fast path finds out before it has
-//! changed anything, and leaves it to the [whole step](super::step), which is where to read what is done and why. Both
-//! give the same verdict and the same state; tests hold them against each other.
+//! an endpoint, and from an endpoint of old to a port; and such frames from a port that are [flooded](super::fast_flood).
+//! Whatever else a packet may be, the fast path finds out before it has changed anything, and leaves it to the [whole
+//! step](super::step), which is where to read what is done and why. Both give the same verdict and the same state; tests
+//! hold them against each other.
 
 use super::{Deliver, Encapsulate, EndpointHandle, Engine, OuterFields, Verdict, VerdictKind};
 use crate::table::fdb::Probe;
@@ -38,11 +39,11 @@ pub(super) struct Ready {
 pub(super) enum Kind {
     Port(PortId),
     Endpoint(EndpointId),
-    /// A port, with a frame to a group address.
-    PortToGroup(PortId),
     /// The same two, in a bridge that knows security groups or traffic classes.
     LabelledPort(PortId),
     LabelledEndpoint(EndpointId),
+    /// A port, with a frame to a group address, in any bridge.
+    PortToGroup(PortId),
     /// It is none of the fast path's, though its memory may be touched ahead for the whole step.
     Elsewhere,
 }

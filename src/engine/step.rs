@@ -67,7 +67,7 @@ impl Engine<'_> {
         count
     }
 
-    /// Decides about a packet that is not for a known station.
+    /// Decides about a packet that is not, or no longer, one between known stations.
     #[inline(always)]
     fn decide_slowly(&mut self, now: Instant, ready: &Ready, input: &Input<'_>, verdict: &mut Verdict) {
         if self.decide_flood(now, ready, verdict).is_none() {
