@@ -1,7 +1,8 @@
 //! Writing one packet's header.
 
+use super::plain::{self, plain_len};
 use super::stack::{self, Ipv4, Ipv6, Stack};
-use super::{Depth, FLOW_LABEL, Payload, PerPacket, Shape, Template, UDP, UDP_CHECKSUM, ip_layer};
+use super::{DF_SET, Depth, FLOW_LABEL, Payload, PerPacket, Shape, Template, UDP, UDP_CHECKSUM, ip_layer};
 use crate::wire::checksum::Sum;
 use crate::wire::geneve::{self, MAX_OPTIONS_LEN, Options};
 use crate::wire::{Encapsulation, EtherType, Layer, Reason, Vni, WireError, gpe, vxlan};
@@ -37,8 +38,11 @@ impl Template {
         headroom: &mut [u8],
         payload: Payload<'_>,
     ) -> Result<usize, WireError> {
-        // Two common cases are inlined, and everything else is a call: a packet's parameters then stay in
+        // Three common cases are inlined, and everything else is a call: a packet's parameters then stay in
         // registers, and the common cases need not save any.
+        if let Some(len) = self.write_plain(depth, packet, headroom, payload.len()) {
+            return Ok(len);
+        }
         if self.switches & (UDP_CHECKSUM | FLOW_LABEL) | packet.flags.bits() == 0 {
             if packet.options.is_empty() {
                 if packet.protocol == EtherType::ETHERNET {
@@ -53,6 +57,24 @@ impl Template {
             }
         }
         self.write_any(depth, *packet, headroom, payload.head, payload.rest)
+    }
+
+    /// [`Template::write`] of a [plain](super::plain) header; `None`, and nothing written, for others and what it refuses.
+    #[inline(always)]
+    fn write_plain(&self, depth: Depth, packet: &PerPacket<'_>, headroom: &mut [u8], len: usize) -> Option<usize> {
+        let plain = depth == Depth::Ethernet
+            && self.is_plain()
+            && packet.flags.is_empty()
+            && packet.options.is_empty()
+            && packet.protocol == EtherType::ETHERNET
+            && packet.ttl == self.ttl
+            && packet.df == (self.df & DF_SET != 0);
+        if !plain {
+            return None;
+        }
+        let header = self.begin_plain(plain_len(len)?, packet.tos, headroom.last_chunk_mut()?);
+        header.finish(packet.ident, packet.src_port, packet.vni);
+        Some(plain::LEN)
     }
 
     #[inline(never)]
