@@ -25,7 +25,7 @@ impl Engine<'_> {
         from: PortId,
         verdict: &mut Verdict,
     ) -> Option<()> {
-        self.fdb.advance(now);
+        self.fdb.is_current(now).then_some(())?;
         let list = match self.fdb.lookup_latest(ready.dst).map(Entry::destination) {
             None => None,
             Some(Destination::Group(group)) => Some(group),

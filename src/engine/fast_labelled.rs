@@ -18,7 +18,7 @@ impl Engine<'_> {
         from: PortId,
         verdict: &mut Verdict,
     ) -> Option<()> {
-        self.fdb.advance(now);
+        self.fdb.is_current(now).then_some(())?;
         let network = self.network(ready.bridge)?;
         let source = self.fdb.lookup_latest(ready.src)?;
         if source.destination() != Destination::Port(from) {
@@ -73,7 +73,7 @@ impl Engine<'_> {
         from: EndpointId,
         verdict: &mut Verdict,
     ) -> Option<()> {
-        self.fdb.advance(now);
+        self.fdb.is_current(now).then_some(())?;
         let network = self.network(ready.bridge)?;
         let entry = self.fdb.lookup_latest(ready.dst)?;
         let Destination::Port(id) = entry.destination() else { return None };

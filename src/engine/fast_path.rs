@@ -135,7 +135,7 @@ impl Engine<'_> {
     /// A frame from a port to an endpoint.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn known_endpoint(&mut self, now: Instant, ready: &Ready, from: PortId) -> Option<Verdict> {
-        self.fdb.advance(now);
+        self.fdb.is_current(now).then_some(())?;
         let Destination::Endpoint(id) = self.fdb.lookup_latest(ready.dst)?.destination() else { return None };
         let endpoint = self.endpoints.get(id)?;
         if ready.frame.len > endpoint.max_frame {
@@ -158,7 +158,7 @@ impl Engine<'_> {
     /// A frame from an endpoint to a port.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn known_port(&mut self, now: Instant, ready: &Ready, from: EndpointId) -> Option<Verdict> {
-        self.fdb.advance(now);
+        self.fdb.is_current(now).then_some(())?;
         let Destination::Port(id) = self.fdb.lookup_latest(ready.dst)?.destination() else { return None };
         let (config, port) = self.port_handle(id)?;
         if config.vlan.is_some() || !self.fdb.refresh_latest(ready.src, Destination::Endpoint(from), Meta::NONE) {

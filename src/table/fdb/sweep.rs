@@ -63,10 +63,17 @@ impl Fdb<'_> {
 
     /// Lets the table's time follow `now`; called by whatever changes the table.
     #[inline]
-    pub(crate) fn advance(&mut self, now: Instant) {
+    pub(super) fn advance(&mut self, now: Instant) {
         if now.coarse() > self.clock.now {
             self.turn(now.coarse());
         }
+    }
+
+    /// Whether time need not go on before the table may be changed. Where it must, only learning may do that: a packet that
+    /// is dropped changes no table, and a late clock tidies it.
+    #[inline]
+    pub(crate) fn is_current(&self, now: Instant) -> bool {
+        now.coarse() <= self.clock.now
     }
 
     /// Once in a coarse unit.
