@@ -11,7 +11,7 @@ use super::{Command, CommandError, Done, Engine};
 use crate::table::fdb::Filter;
 use crate::table::{
     Ageing, Bridge, BridgeConfig, BridgeId, Destination, Duration, Endpoint, EndpointId, FloodSwitches, GroupId, Guard,
-    Instant, Port, PortConfig, PortId, Slot, UnderlayConfig, UnderlayId, VlanDecap, VlanEncap,
+    Instant, Pace, Port, PortConfig, PortId, Slot, UnderlayConfig, UnderlayId, VlanDecap, VlanEncap,
 };
 use crate::wire::{Encapsulation, Ttl, TunnelPorts};
 
@@ -150,7 +150,16 @@ impl Engine<'_> {
         let Some(config) = record.config.as_ref() else { return };
         let (labelled, fast) = (is_labelled(config), is_fast(config));
         let floods = if labelled || guarded || !fast { FloodSwitches::empty() } else { fast_floods(config) };
-        (record.labelled, record.fast, record.fast_floods) = (labelled, fast, floods);
+        let pace = match (fast, labelled) {
+            (false, _) => Pace::Whole,
+            (true, false) => Pace::Fast,
+            (true, true) => Pace::Labelled,
+        };
+        (record.labelled, record.pace, record.fast_floods) = (labelled, pace, floods);
+        for port in self.ports.iter_mut() {
+            let Some(config) = port.config.as_ref().filter(|config| config.bridge == id) else { continue };
+            port.pace = if config.learning && config.vlan.is_none() { pace } else { Pace::Whole };
+        }
     }
 
     /// Checks a bridge's values against each other and against other bridges; the UDP ports to listen on with it.
@@ -253,7 +262,7 @@ impl Engine<'_> {
         let generation = record.generation.wrapping_add(1);
         self.fdb.set_destination_limit(Destination::Port(id), config.max_macs).map_err(|_| CommandError::OutOfRange)?;
         if let Some(port) = self.ports.get_mut(usize::from(id.0)) {
-            *port = Port { config: Slot::Taken(*config), generation, next: None };
+            *port = Port { config: Slot::Taken(*config), generation, ..Port::EMPTY };
         }
         match last.and_then(|last| self.ports.get_mut(usize::from(last.0))) {
             Some(last) => last.next = Some(id),
@@ -266,6 +275,7 @@ impl Engine<'_> {
         if let Some(bridge) = self.bridges.get_mut(usize::from(config.bridge.0)) {
             bridge.ports = bridge.ports.saturating_add(1);
         }
+        self.refresh_fast(config.bridge);
         Ok(Done::Ok)
     }
 
@@ -278,6 +288,7 @@ impl Engine<'_> {
         if let Some(port) = self.ports.get_mut(usize::from(id.0)) {
             port.config = Slot::Taken(*config);
         }
+        self.refresh_fast(config.bridge);
         Ok(Done::Ok)
     }
 

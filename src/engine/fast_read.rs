@@ -6,7 +6,7 @@
 use super::fast_path::{Kind, Ready};
 use super::senders::{Sender, Tracks};
 use super::{Engine, Form, Ingress, Input, Switches};
-use crate::table::{Bridge, BridgeConfig, BridgeId, PortId, UnderlayId};
+use crate::table::{Bridge, BridgeConfig, BridgeId, Pace, PortId, UnderlayId};
 use crate::wire::inner_common::CommonInner;
 use crate::wire::outer::common::Envelope;
 use crate::wire::{
@@ -71,6 +71,15 @@ impl Look {
     }
 }
 
+impl Ready {
+    /// Notes what the outer header takes from a frame.
+    #[inline(always)]
+    pub(super) fn read_flow(&mut self, inner: &CommonInner<'_>, seed: u64) {
+        self.flow = inner.flow_hash(seed);
+        (self.tos, self.ttl, self.df) = (inner.tos(), inner.ttl(), inner.df());
+    }
+}
+
 impl Engine<'_> {
     /// Reads a packet into its place, which stays [`Ready::NOT`] or becomes the like if it is none of the fast path's.
     ///
@@ -86,33 +95,34 @@ impl Engine<'_> {
 
     #[inline(never)]
     fn ready_frame(&self, id: PortId, bytes: &[u8], ready: &mut Ready) -> Option<()> {
-        let port = self.port(id)?;
-        let record = self.bridge(port.bridge)?;
+        let Some(inner) = CommonInner::parse(bytes) else { return self.ready_other_frame(id, bytes, ready) };
         let frame = Span::new(0, u32::try_from(bytes.len()).ok()?);
-        let look = match CommonInner::parse(bytes) {
-            Some(inner) => {
-                ready.flow = inner.flow_hash(self.seed);
-                (ready.tos, ready.ttl, ready.df) = (inner.tos(), inner.ttl(), inner.df());
-                Look { src: inner.src_key(), dst: inner.dst_key(), fits: true }
-            }
-            None => self.look_at_frame(bytes, ready)?,
-        };
-        let kind = match look.is_from_station() && record.fast && port.learning && port.vlan.is_none() {
-            true if look.is_for_group() => Kind::PortToGroup(id),
-            true if record.labelled => Kind::LabelledPort(id),
-            true => Kind::Port(id),
-            false => Kind::Elsewhere,
-        };
-        self.put(ready, port.bridge, look, frame, kind);
-        Some(())
+        ready.read_flow(&inner, self.seed);
+        let look = Look { src: inner.src_key(), dst: inner.dst_key(), fits: true };
+        self.put_frame(id, look, frame, ready)
     }
 
     #[inline(never)]
-    fn look_at_frame(&self, bytes: &[u8], ready: &mut Ready) -> Option<Look> {
+    fn ready_other_frame(&self, id: PortId, bytes: &[u8], ready: &mut Ready) -> Option<()> {
+        let frame = Span::new(0, u32::try_from(bytes.len()).ok()?);
         let inner = Inner::parse_uncommon(bytes).ok()?;
         ready.flow = flow_hash(self.seed, &inner, bytes);
         (ready.tos, ready.ttl, ready.df) = (inner.tos(), inner.ttl(), inner.df());
-        Some(Look::at(&inner))
+        self.put_frame(id, Look::at(&inner), frame, ready)
+    }
+
+    #[inline(always)]
+    fn put_frame(&self, id: PortId, look: Look, frame: Span, ready: &mut Ready) -> Option<()> {
+        let record = self.ports.get(usize::from(id.0))?;
+        let port = record.config.as_ref()?;
+        let kind = match (look.is_from_station(), record.pace) {
+            (false, _) | (_, Pace::Whole) => Kind::Elsewhere,
+            _ if look.is_for_group() => Kind::PortToGroup(id),
+            (_, Pace::Labelled) => Kind::LabelledPort(id),
+            (_, Pace::Fast) => Kind::Port(id),
+        };
+        self.put(ready, port.bridge, look, frame, kind);
+        Some(())
     }
 
     #[inline(never)]
@@ -160,26 +170,25 @@ impl Engine<'_> {
     #[inline(always)]
     fn ready_content(&self, sender: Sender, content: &Content<'_>, ready: &mut Ready) -> Option<()> {
         let Content { tos, header, said, protocol, options, inner, span } = *content;
-        let Sender { bridge, endpoint, encapsulation } = sender;
+        let Sender { bridge, endpoint, encapsulation, pace } = sender;
         // Neither control, nor a frame not to be learned from.
         if protocol != EtherType::ETHERNET || said.flags.intersects(TunnelFlags::O.union(TunnelFlags::D)) {
             return None;
         }
-        let record = self.bridges.get(usize::from(bridge.0))?;
         if self.switches.contains(Switches::STRICT_RESERVED) {
-            self.check_reserved(record.config.as_ref()?, encapsulation, header).ok()?;
+            self.check_reserved(self.bridge(bridge)?.config.as_ref()?, encapsulation, header).ok()?;
         }
         let look = match CommonInner::parse(inner) {
             Some(inner) => Look { src: inner.src_key(), dst: inner.dst_key(), fits: ecn::is_kept(inner.tos(), tos) },
             None => look_at_inner(inner, tos)?,
         };
-        let kind = match look.is_plain() && record.fast {
-            true if record.labelled => {
-                ready.label = self.label_of(record, encapsulation, said, options)?;
+        let kind = match (look.is_plain(), pace) {
+            (true, Pace::Fast) if self.passes(said, options) => Kind::Endpoint(endpoint),
+            (true, Pace::Labelled) => {
+                ready.label = self.label_of(self.bridge(bridge)?, encapsulation, said, options)?;
                 ready.applied = said.flags.contains(TunnelFlags::A);
                 Kind::LabelledEndpoint(endpoint)
             }
-            true if self.passes(said, options) => Kind::Endpoint(endpoint),
             _ => Kind::Elsewhere,
         };
         self.put(ready, bridge, look, span, kind);

@@ -8,7 +8,7 @@ use core::net::{IpAddr, Ipv4Addr};
 
 use super::decision::Network;
 use super::{DropReason, Engine};
-use crate::table::{BridgeConfig, BridgeId, EndpointAddress, EndpointId, UnderlayId};
+use crate::table::{BridgeConfig, BridgeId, EndpointAddress, EndpointId, Pace, UnderlayId};
 use crate::wire::outer::common::Envelope;
 use crate::wire::{Encapsulation, Outer, UdpChecksum, Vni};
 
@@ -22,6 +22,8 @@ pub(super) struct Sender {
     pub(super) endpoint: EndpointId,
     /// The packet's tunnel header.
     pub(super) encapsulation: Encapsulation,
+    /// The bridge's.
+    pub(super) pace: Pace,
 }
 
 /// The tunnels seen of late, each in the one place that its key allows.
@@ -48,7 +50,7 @@ impl Senders {
     /// None yet.
     pub(super) const NONE: Self = {
         let encapsulation = Encapsulation::Vxlan;
-        let nobody = Sender { bridge: BridgeId(0), endpoint: EndpointId(0), encapsulation };
+        let nobody = Sender { bridge: BridgeId(0), endpoint: EndpointId(0), encapsulation, pace: Pace::Whole };
         let nobody = (Key { addresses: [0; 4], rest: 0 }, nobody);
         Self { recent: [nobody; RECENT], version: 0 }
     };
@@ -190,7 +192,8 @@ impl Engine<'_> {
         let network = self.receiver_inline(&tracks).ok()?;
         let address = tracks.address(network.config);
         let endpoint = self.admitted_inline(network, &address, tracks.checksum).ok()??;
-        let sender = Sender { bridge: network.id, endpoint, encapsulation: tracks.encapsulation };
+        let sender =
+            Sender { bridge: network.id, endpoint, encapsulation: tracks.encapsulation, pace: network.bridge.pace };
         self.remember(Key { addresses: [addresses, 0, 0, 0], rest }, sender);
         Some(sender)
     }
@@ -201,7 +204,8 @@ impl Engine<'_> {
         let network = self.receiver(&tracks).ok()?;
         let address = tracks.address(network.config);
         let endpoint = self.admitted(network, &address, tracks.checksum).ok()??;
-        let sender = Sender { bridge: network.id, endpoint, encapsulation: tracks.encapsulation };
+        let sender =
+            Sender { bridge: network.id, endpoint, encapsulation: tracks.encapsulation, pace: network.bridge.pace };
         self.remember(Key::new(&tracks), sender);
         Some(sender)
     }

@@ -3,7 +3,7 @@
 //! A bridge knows how its frames are tagged inside the tunnel, whom to flood to and when to forget. Its index is the
 //! upper half of every FDB key, so two bridges never see each other's MACs.
 
-use super::{Ageing, Enforcement, GroupId, PortId, Slot, TrafficMapId};
+use super::{Ageing, Enforcement, GroupId, Pace, PortId, Slot, TrafficMapId};
 use crate::wire::{Encapsulation, Vni};
 
 bitflags::bitflags! {
@@ -153,8 +153,8 @@ pub struct Bridge {
     pub(crate) flood_list: Option<GroupId>,
     /// Whether the configuration speaks of security groups or traffic classes.
     pub(crate) labelled: bool,
-    /// Whether the configuration leaves its common packets to the engine's fast path.
-    pub(crate) fast: bool,
+    /// The way that the configuration lets common packets take.
+    pub(crate) pace: Pace,
     /// What of its ports' floods the fast path may decide about.
     pub(crate) fast_floods: FloodSwitches,
 }
@@ -168,7 +168,7 @@ impl Bridge {
         ports: 0,
         flood_list: None,
         labelled: false,
-        fast: false,
+        pace: Pace::Whole,
         fast_floods: FloodSwitches::empty(),
     };
 }

@@ -34,6 +34,7 @@ pub use ids::{BridgeId, Destination, EndpointId, GroupId, Meta, Owner, PortId, U
 pub use label::{LabelSlot, Labels};
 pub use moves::{DuplicateAction, DuplicateDetection, Moves};
 pub use policy::{Action, Enforce, Enforcement, GroupMatch, Policy, Rule, RuleId, RuleSlot};
+pub(crate) use port::Pace;
 pub use port::{Port, PortConfig};
 pub use rate::{Rate, TokenBucket};
 pub(crate) use slot::Slot;

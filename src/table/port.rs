@@ -45,9 +45,24 @@ pub struct Port {
     pub(crate) generation: u16,
     /// The bridge's next port.
     pub(crate) next: Option<PortId>,
+    /// The way of frames from here.
+    pub(crate) pace: Pace,
+}
+
+/// Which way through the engine packets of a port or a bridge may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Pace {
+    /// Only the whole step.
+    #[default]
+    Whole = 0,
+    /// The fast path.
+    Fast = 1,
+    /// The fast path of bridges that know labels.
+    Labelled = 2,
 }
 
 impl Port {
     /// An unused record; all bits zero.
-    pub const EMPTY: Self = Self { config: Slot::Empty, generation: 0, next: None };
+    pub const EMPTY: Self = Self { config: Slot::Empty, generation: 0, next: None, pace: Pace::Whole };
 }
