@@ -23,6 +23,7 @@ impl Engine<'_> {
     pub fn command(&mut self, now: Instant, command: &Command) -> Result<Done, CommandError> {
         let now = self.advance(now);
         self.endpoints.outdate();
+        self.train.stop();
         match *command {
             Command::SetUnderlay { id, config } => self.set_underlay(id, &config),
             Command::AddBridge { id, config } => self.add_bridge(id, &config),

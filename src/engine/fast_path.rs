@@ -6,17 +6,17 @@
 //! step](super::step), which is where to read what is done and why. Both give the same verdict and the same state; tests
 //! hold them against each other.
 
-use super::{Deliver, Encapsulate, EndpointHandle, Engine, OuterFields, Verdict, VerdictKind};
+use super::{Deliver, Encapsulate, EndpointHandle, Engine, OuterFields, PortHandle, Verdict, VerdictKind};
 use crate::table::fdb::Probe;
 use crate::table::{
     Ageing, BridgeConfig, BridgeId, Destination, EndpointId, Instant, Meta, PortId, VlanDecap, VlanEncap,
 };
 use crate::wire::edit::Edit;
-use crate::wire::{EtherType, Label, Span, TunnelFlags};
+use crate::wire::{EtherType, Label, Span, TunnelFlags, Vni};
 
 /// A packet of the fast path that has been read, before the FDB was asked: what is needed of it afterwards. At most 64
 /// bytes, a line of the cache.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Ready {
     pub(super) src: Probe,
     pub(super) dst: Probe,
@@ -30,12 +30,14 @@ pub(super) struct Ready {
     pub(super) df: bool,
     /// Of a frame from a tunnel, that the sender has applied the policy.
     pub(super) applied: bool,
+    /// Whether it belongs to the [train](super::train) of the packet before it, and is no longer.
+    pub(super) follows: bool,
     /// Of a frame from a tunnel, what its options or its policy ID say.
     pub(super) label: Label,
 }
 
 /// Where it came from, and what its bridge knows.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Port(PortId),
     Endpoint(EndpointId),
@@ -63,8 +65,15 @@ impl Ready {
         ttl: 0,
         df: false,
         applied: false,
+        follows: false,
         label: Label::NONE,
     };
+
+    /// Whether both are between the same two stations of the same bridge.
+    #[inline(always)]
+    pub(super) const fn is_between_same(&self, other: &Self) -> bool {
+        self.dst.is_for_same(other.dst) && self.src.is_for_same(other.src)
+    }
 }
 
 impl Engine<'_> {
@@ -79,8 +88,8 @@ impl Engine<'_> {
     #[inline(always)]
     pub(super) fn decide_plain(&mut self, now: Instant, ready: &Ready) -> Option<Verdict> {
         match ready.kind {
-            Kind::Port(port) => self.known_endpoint(now, ready, port),
-            Kind::Endpoint(id) => self.known_port(now, ready, id),
+            Kind::Port(_) => self.known_endpoint(now, ready),
+            Kind::Endpoint(_) => self.known_port(now, ready),
             _ => None,
         }
     }
@@ -95,13 +104,21 @@ impl Engine<'_> {
         version: u64,
         verdicts: &mut [Verdict],
     ) -> usize {
-        match batch.first().map(|ready| ready.kind) {
+        let count = match batch.first().map(|ready| ready.kind) {
             Some(Kind::Port(_)) => self.known_endpoints(now, batch, verdicts),
             Some(Kind::Endpoint(_)) => self.known_ports(now, batch, version, verdicts),
             Some(Kind::LabelledPort(_) | Kind::LabelledEndpoint(_)) => {
-                decided(batch, verdicts, |ready, verdict| self.decide_labelled(now, ready, version, verdict))
+                let decide = |_, ready: &Ready, verdict: &mut _| self.decide_labelled(now, ready, version, verdict);
+                return decided(batch, verdicts, decide);
             }
-            _ => 0,
+            _ => return 0,
+        };
+        let (Some((done, places)), Some(train)) = (verdicts.split_at_mut_checked(count), batch.get(count..)) else {
+            return count;
+        };
+        match (done.last(), train.first()) {
+            (Some(last), Some(next)) if next.follows => count.wrapping_add(self.decide_train(last, train, places)),
+            _ => count,
         }
     }
 
@@ -134,8 +151,52 @@ impl Engine<'_> {
 
     /// A frame from a port to an endpoint.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn known_endpoint(&mut self, now: Instant, ready: &Ready, from: PortId) -> Option<Verdict> {
+    fn known_endpoint(&mut self, now: Instant, ready: &Ready) -> Option<Verdict> {
         self.fdb.is_current(now).then_some(())?;
+        let way = self.way_to_endpoint(ready)?;
+        Some(self.encapsulate(ready, way))
+    }
+
+    /// A frame from an endpoint to a port.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    fn known_port(&mut self, now: Instant, ready: &Ready) -> Option<Verdict> {
+        self.fdb.is_current(now).then_some(())?;
+        let port = self.way_to_port(ready)?;
+        Some(self.deliver(ready, port))
+    }
+
+    /// Frames from ports to endpoints, up to the first that only [follows](Engine::decide_train) another.
+    #[inline(never)]
+    fn known_endpoints(&mut self, now: Instant, batch: &[Ready], verdicts: &mut [Verdict]) -> usize {
+        decided(batch, verdicts, |is_first, ready, verdict| {
+            if ready.follows && !is_first {
+                return None;
+            }
+            *verdict = self.known_endpoint(now, ready)?;
+            Some(())
+        })
+    }
+
+    /// Frames from endpoints to ports, likewise.
+    #[inline(never)]
+    fn known_ports(&mut self, now: Instant, batch: &[Ready], version: u64, verdicts: &mut [Verdict]) -> usize {
+        // Learning from the packets before may have given the endpoints' places to others.
+        if version != self.endpoints.version() {
+            return 0;
+        }
+        decided(batch, verdicts, |is_first, ready, verdict| {
+            if ready.follows && !is_first {
+                return None;
+            }
+            *verdict = self.known_port(now, ready)?;
+            Some(())
+        })
+    }
+
+    /// Of a frame from a port, the endpoint that it is to, and its VNI; its source is learned.
+    #[inline(always)]
+    fn way_to_endpoint(&mut self, ready: &Ready) -> Option<(EndpointHandle, Vni)> {
+        let Kind::Port(from) = ready.kind else { return None };
         let Destination::Endpoint(id) = self.fdb.lookup_latest(ready.dst)?.destination() else { return None };
         let endpoint = self.endpoints.get(id)?;
         if ready.frame.len > endpoint.max_frame {
@@ -146,50 +207,35 @@ impl Engine<'_> {
             Some(vni) => vni,
             None => self.network(ready.bridge)?.config.vni,
         };
-        if !self.fdb.refresh_latest(ready.src, Destination::Port(from), Meta::NONE) {
+        let learned = self.fdb.refresh_latest(ready.src, Destination::Port(from), Meta::NONE);
+        learned.then_some((handle, vni))
+    }
+
+    /// Of a frame from an endpoint, the port that it is to; its source is learned.
+    #[inline(always)]
+    fn way_to_port(&mut self, ready: &Ready) -> Option<PortHandle> {
+        let Kind::Endpoint(from) = ready.kind else { return None };
+        let Destination::Port(id) = self.fdb.lookup_latest(ready.dst)?.destination() else { return None };
+        let (config, port) = self.port_handle(id)?;
+        if config.vlan.is_some() {
             return None;
         }
+        let learned = self.fdb.refresh_latest(ready.src, Destination::Endpoint(from), Meta::NONE);
+        learned.then_some(port)
+    }
+
+    #[inline(always)]
+    pub(super) fn encapsulate(&mut self, ready: &Ready, (endpoint, vni): (EndpointHandle, Vni)) -> Verdict {
         let outer = self.outer_of(ready, self.ident(), TunnelFlags::empty(), Label::NONE);
         self.count_fast(VerdictKind::Encapsulate, ready, true);
         let (frame, edit) = (ready.frame, Edit::NONE);
-        Some(Verdict::Encapsulate(Encapsulate { endpoint: handle, vni, frame, edit, outer, shared: false }))
+        Verdict::Encapsulate(Encapsulate { endpoint, vni, frame, edit, outer, shared: false })
     }
 
-    /// A frame from an endpoint to a port.
-    #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn known_port(&mut self, now: Instant, ready: &Ready, from: EndpointId) -> Option<Verdict> {
-        self.fdb.is_current(now).then_some(())?;
-        let Destination::Port(id) = self.fdb.lookup_latest(ready.dst)?.destination() else { return None };
-        let (config, port) = self.port_handle(id)?;
-        if config.vlan.is_some() || !self.fdb.refresh_latest(ready.src, Destination::Endpoint(from), Meta::NONE) {
-            return None;
-        }
+    #[inline(always)]
+    pub(super) fn deliver(&mut self, ready: &Ready, port: PortHandle) -> Verdict {
         self.count_fast(VerdictKind::Deliver, ready, false);
-        Some(Verdict::Deliver(Deliver { port, frame: ready.frame, edit: Edit::NONE, shared: false }))
-    }
-
-    /// Frames from ports to endpoints.
-    #[inline(never)]
-    fn known_endpoints(&mut self, now: Instant, batch: &[Ready], verdicts: &mut [Verdict]) -> usize {
-        decided(batch, verdicts, |ready, verdict| {
-            let Kind::Port(from) = ready.kind else { return None };
-            *verdict = self.known_endpoint(now, ready, from)?;
-            Some(())
-        })
-    }
-
-    /// Frames from endpoints to ports.
-    #[inline(never)]
-    fn known_ports(&mut self, now: Instant, batch: &[Ready], version: u64, verdicts: &mut [Verdict]) -> usize {
-        // Learning from the packets before may have given the endpoints' places to others.
-        if version != self.endpoints.version() {
-            return 0;
-        }
-        decided(batch, verdicts, |ready, verdict| {
-            let Kind::Endpoint(from) = ready.kind else { return None };
-            *verdict = self.known_port(now, ready, from)?;
-            Some(())
-        })
+        Verdict::Deliver(Deliver { port, frame: ready.frame, edit: Edit::NONE, shared: false })
     }
 
     /// The outer header's share of a frame from a port.
@@ -219,16 +265,16 @@ impl Engine<'_> {
     }
 }
 
-/// How many packets at the beginning of a batch are decided about, one after another.
+/// How many packets at the beginning of a batch are decided about, one after another; whether it is the first is told.
 #[inline(always)]
 fn decided(
     batch: &[Ready],
     verdicts: &mut [Verdict],
-    mut decide: impl FnMut(&Ready, &mut Verdict) -> Option<()>,
+    mut decide: impl FnMut(bool, &Ready, &mut Verdict) -> Option<()>,
 ) -> usize {
     let mut count = 0usize;
     for (ready, verdict) in batch.iter().zip(verdicts) {
-        if decide(ready, verdict).is_none() {
+        if decide(count == 0, ready, verdict).is_none() {
             break;
         }
         count = count.wrapping_add(1);

@@ -46,6 +46,7 @@ mod rewrite;
 mod senders;
 mod state;
 mod step;
+mod train;
 mod verdict;
 
 pub use budget::Budget;

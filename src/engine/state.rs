@@ -3,6 +3,7 @@
 use super::decision::Network;
 use super::memory::Rest;
 use super::senders::Senders;
+use super::train::Train;
 use super::{BridgeCounters, Counters, Event, Events, LabelMemory, Memory, Place, PortHandle, Profile, Switches};
 use crate::table::fdb::{Probe, Removal, Removed};
 use crate::table::{
@@ -92,6 +93,7 @@ pub struct Engine<'a> {
     pub(super) traffic: &'a mut [TrafficMap],
     seeds: [u64; 2],
     pub(super) senders: Senders,
+    pub(super) train: Train,
     now: Instant,
     last_tick: Instant,
     /// How long a sweep over the whole FDB may take, if anything ages.
@@ -158,6 +160,7 @@ impl<'a> Engine<'a> {
             traffic: &mut [],
             seeds: config.seed,
             senders: Senders::NONE,
+            train: Train::NONE,
             now: Instant::ZERO,
             last_tick: Instant::ZERO,
             pass: None,
@@ -192,6 +195,7 @@ impl<'a> Engine<'a> {
     /// whether it was swept or not. Spurious calls are safe.
     pub fn tick(&mut self, now: Instant) {
         let now = self.advance(now);
+        self.train.stop();
         let Self { fdb, endpoints, events, sweep, .. } = self;
         fdb.sweep(now, *sweep, |removed| raise_removed(endpoints, events, &removed));
         self.last_tick = now;

@@ -5,6 +5,7 @@ use super::fast_path::Ready;
 use super::packet::{End, Origin, Packet};
 use super::{DropReason, Engine, Event, Input, Punt, Switches, Verdict, VerdictKind};
 use crate::table::Instant;
+use crate::table::fdb::Probe;
 use crate::wire::Edit;
 
 /// Packets that are read before the first of them is decided about.
@@ -21,11 +22,16 @@ impl Engine<'_> {
     #[inline(never)]
     pub fn step(&mut self, now: Instant, input: &Input<'_>) -> Verdict {
         let now = self.advance(now);
+        if let Some(verdict) = self.step_on(now, input) {
+            return verdict;
+        }
         let mut ready = Ready::NOT;
         self.make_ready(input, &mut ready);
         if let Some(verdict) = self.decide_plain(now, &ready) {
+            self.note_step(&ready, &verdict, input);
             return verdict;
         }
+        self.train.stop();
         let mut verdict = Verdict::NOTHING;
         if self.decide_labelled(now, &ready, self.endpoints.version(), &mut verdict).is_none() {
             self.decide_slowly(now, &ready, input, &mut verdict);
@@ -46,11 +52,10 @@ impl Engine<'_> {
             return 0;
         }
         let now = self.advance(now);
+        self.train.stop();
         for (inputs, verdicts) in inputs.chunks(BATCH).zip(verdicts.chunks_mut(BATCH)) {
             let mut batch = [Ready::NOT; BATCH];
-            for (input, ready) in inputs.iter().zip(&mut batch) {
-                self.make_ready(input, ready);
-            }
+            self.read_batch(inputs, &mut batch);
             core::hint::black_box(batch.iter().fold(0, |sum, ready| sum ^ self.touch(ready)));
             let version = self.endpoints.version();
             let mut at = 0usize;
@@ -65,6 +70,21 @@ impl Engine<'_> {
             }
         }
         count
+    }
+
+    /// Reads packets into their places.
+    #[inline(always)]
+    fn read_batch(&mut self, inputs: &[Input<'_>], batch: &mut [Ready]) {
+        let mut at = 0usize;
+        let mut last = Probe::NOWHERE;
+        while let (Some(input), Some(ready)) = (inputs.get(at), batch.get_mut(at)) {
+            self.make_ready(input, ready);
+            at = at.wrapping_add(1);
+            // The second packet to a station may lead a train.
+            if ready.dst.is_for_same(core::mem::replace(&mut last, ready.dst)) {
+                at = at.wrapping_add(self.follow(inputs, batch, at));
+            }
+        }
     }
 
     /// Decides about a packet that is not, or no longer, one between known stations.

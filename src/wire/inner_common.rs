@@ -10,15 +10,21 @@ use super::{ethernet, ipv4};
 const FRAGMENT: u16 = 0x3fff;
 const DONT_FRAGMENT: u8 = 0x40;
 
+/// Bytes of both headers.
+const START: usize = ethernet::HEADER_LEN + ipv4::HEADER_LEN;
+
 /// Such a frame.
 #[derive(Clone, Copy)]
 pub(crate) struct CommonInner<'a> {
-    start: &'a [u8; ethernet::HEADER_LEN + ipv4::HEADER_LEN],
+    start: &'a [u8; START],
     /// What follows the IP header.
     rest: &'a [u8],
 }
 
 impl<'a> CommonInner<'a> {
+    /// Bytes of it that say to which flow it belongs.
+    pub(crate) const HEAD: usize = START + 4;
+
     /// Reads a frame of this shape; `None` for any other.
     #[inline(always)]
     pub(crate) fn parse(frame: &'a [u8]) -> Option<Self> {
@@ -56,6 +62,25 @@ impl<'a> CommonInner<'a> {
     #[inline(always)]
     pub(crate) const fn df(&self) -> bool {
         self.start[20] & DONT_FRAGMENT != 0
+    }
+
+    /// Whether a frame is between the same stations, of this shape and has the same TOS.
+    #[inline(always)]
+    pub(crate) fn is_like(&self, frame: &[u8]) -> bool {
+        let Some(start) = frame.first_chunk::<START>() else { return false };
+        (be64(self.start, 0) ^ be64(start, 0)) | (be64(self.start, 8) ^ be64(start, 8)) == 0
+    }
+
+    /// Whether a frame of this shape has what is needed of the outer header, the TOS aside, from the same bytes.
+    #[inline(always)]
+    pub(crate) fn is_flow_of(&self, frame: &[u8]) -> bool {
+        let (Some((start, rest)), Some(ports)) = (frame.split_first_chunk::<START>(), self.rest.first_chunk::<4>())
+        else {
+            return false;
+        };
+        // Flags and fragment offset, TTL, protocol; both addresses.
+        let differ = be64(self.start, 26) ^ be64(start, 26) | (be64(self.start, 16) ^ be64(start, 16)) & 0xffff_ffff;
+        differ == 0 && rest.first_chunk() == Some(ports)
     }
 
     /// As [`flow_hash`](super::flow_hash).

@@ -15,6 +15,8 @@ const SLOTS: usize = 1 << 12;
 fn main() {
     let geneve = Plan { macs: MACS, options: 1, ..Plan::GENEVE };
     let vxlan = Plan { macs: MACS, ..Plan::VXLAN };
+    // One train of packets.
+    let train = Plan { macs: 1, ..vxlan };
     let labels = Plan { labels: true, ..geneve };
     let policy = Plan { policy: true, ..labels };
     // More tunnels than the engine remembers.
@@ -23,7 +25,7 @@ fn main() {
     let mut cases: Vec<Case> = codec::parses();
     cases.extend(codec::writes());
     cases.extend(fdb::all(SLOTS));
-    cases.extend([vxlan, vnis, geneve, labels, policy, v6].into_iter().flat_map(engine::traffic));
+    cases.extend([vxlan, train, vnis, geneve, labels, policy, v6].into_iter().flat_map(engine::traffic));
     cases.extend([1, 16, 64].into_iter().flat_map(flood::replication));
     let filter = std::env::args().nth(1).unwrap_or_default();
     let times = std::env::args().nth(2).map_or(1, |times| times.parse().expect("how many times"));

@@ -103,6 +103,18 @@ impl Probe {
     /// Finds nothing.
     pub(crate) const NOWHERE: Self = Self { key: 0, hash: Hash::NOWHERE };
 
+    /// Whether it is for the address that [`MacAddr::to_u64`] gives so, in whatever bridge.
+    #[inline(always)]
+    pub(crate) const fn is_for(self, mac: u64) -> bool {
+        (self.key ^ mac) << 16 == 0
+    }
+
+    /// Whether both are for the same address in the same bridge.
+    #[inline(always)]
+    pub(crate) const fn is_for_same(self, other: Self) -> bool {
+        self.key == other.key
+    }
+
     /// The address that it is for.
     #[inline]
     pub(crate) const fn mac(self) -> MacAddr {

@@ -6,14 +6,16 @@
 
 use core::net::{IpAddr, Ipv4Addr};
 
-use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::headers::Ip;
 use super::{Checks, Checksums, Outer, Reserved, Tunnel, TunnelPorts, UdpChecksum, verify};
+use crate::wire::inner_common::CommonInner;
+use crate::wire::inner_walk::be64;
 use crate::wire::{Encapsulation, EtherType, Span, TunnelFlags, Vni, ethernet, geneve, ipv4, udp, vxlan};
 
 /// The headers of this shape, without options; 50 bytes.
-#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
+#[derive(FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned)]
 #[repr(C)]
 struct Stack {
     ethernet: ethernet::Header,
@@ -22,8 +24,39 @@ struct Stack {
     tunnel: [u8; 8],
 }
 
+impl Stack {
+    /// Whether Ethernet and IP are what they have to be.
+    #[inline(always)]
+    fn has_shape(&self) -> bool {
+        let Self { ethernet, ip, .. } = self;
+        ethernet.ethertype() == EtherType::IPV4
+            && ip.version() == 4
+            && usize::from(ip.header_len()) == ipv4::HEADER_LEN
+            && ip.protocol() == udp::PROTOCOL
+            && !ip.is_fragment()
+    }
+
+    /// What IP says is there behind the tunnel header, and of that what UDP says.
+    #[inline(always)]
+    fn content<'a>(&self, rest: &'a [u8]) -> Option<&'a [u8]> {
+        // A length that does not reach so far wraps to one that no slice has.
+        let in_udp = usize::from(self.udp.len()).wrapping_sub(16);
+        rest.get(..usize::from(self.ip.total_len()).wrapping_sub(36))?.get(..in_udp)
+    }
+
+    /// Whether both are the same but for the destination MAC and what differs from packet to packet.
+    #[inline(always)]
+    fn is_like(&self, other: &Self) -> bool {
+        let (a, b): (&[u8; STACK as usize], &[u8; STACK as usize]) =
+            (zerocopy::transmute_ref!(self), zerocopy::transmute_ref!(other));
+        let differ = |at| be64(a, at) ^ be64(b, at);
+        // Ethernet's type, version and TOS; flags, TTL and protocol; addresses; destination port; tunnel header.
+        (differ(8) | differ(16) << 32 | differ(26) | differ(30) & 0xffff | differ(42)) == 0
+    }
+}
+
 /// Bytes of [`Stack`]: where options start, and the inner frame where there are none.
-const STACK: u32 = 50;
+pub(crate) const STACK: u32 = 50;
 
 /// Such a packet down to UDP: sound, and with room for a tunnel header. Which one that is, its port says.
 #[derive(Clone, Copy)]
@@ -59,20 +92,10 @@ impl<'a> Envelope<'a> {
     #[inline(always)]
     pub(crate) fn parse(frame: &'a [u8], checks: &Checks) -> Option<Self> {
         let Ok((stack, rest)) = Stack::ref_from_prefix(frame) else { return None };
-        let Stack { ethernet, ip, udp, .. } = stack;
-        let of_this_shape = ethernet.ethertype() == EtherType::IPV4
-            && ip.version() == 4
-            && usize::from(ip.header_len()) == ipv4::HEADER_LEN
-            && ip.protocol() == udp::PROTOCOL
-            && !ip.is_fragment();
-        if !of_this_shape || checks.ip_checksum == Checksums::Verify && !ip.checksum_ok() {
+        if !stack.has_shape() || checks.ip_checksum == Checksums::Verify && !stack.ip.checksum_ok() {
             return None;
         }
-        // What IP says is there behind the tunnel header, and of that what UDP says. A length that does not reach so
-        // far wraps to one that no slice has.
-        let in_udp = usize::from(udp.len()).wrapping_sub(16);
-        let content = rest.get(..usize::from(ip.total_len()).wrapping_sub(36))?.get(..in_udp)?;
-        Some(Self { stack, frame, content })
+        Some(Self { stack, frame, content: stack.content(rest)? })
     }
 
     /// Reads a tunnel header, and looks at UDP's checksum; `None` for errors, and for GPE.
@@ -142,6 +165,45 @@ impl<'a> Envelope<'a> {
     #[inline(always)]
     pub(crate) const fn header(&self) -> &'a [u8] {
         &self.stack.tunnel
+    }
+}
+
+/// The beginning of a sound packet of this shape, up to the ports of an inner frame that is of the [common](CommonInner) shape:
+/// what the next packets of its train are compared with.
+#[derive(Clone, Copy)]
+pub(crate) struct Head<'a> {
+    stack: &'a Stack,
+    options: &'a [u8],
+    inner: CommonInner<'a>,
+}
+
+impl<'a> Head<'a> {
+    /// The longest, without options.
+    pub(crate) const LEN: usize = STACK as usize + CommonInner::HEAD;
+
+    /// Takes apart the beginning of a packet whose inner frame starts at `start`; `None` if one is not of its shape.
+    #[inline(always)]
+    pub(crate) fn of(bytes: &'a [u8], start: u32) -> Option<Self> {
+        let (stack, rest) = Stack::ref_from_prefix(bytes).ok()?;
+        let (options, inner) = rest.split_at_checked(start.wrapping_sub(STACK) as usize)?;
+        let inner = CommonInner::parse(inner)?;
+        stack.has_shape().then_some(Self { stack, options, inner })
+    }
+
+    /// The inner frame of a packet, if it is sound, and what its headers say is the same: if it differs only in the outer
+    /// destination MAC, identification, source port, lengths, and checksums, and in what is behind the inner MACs, type and
+    /// TOS. `None` where a UDP checksum would have to be verified.
+    #[inline(always)]
+    pub(crate) fn next<'b>(&self, frame: &'b [u8], checks: &Checks) -> Option<&'b [u8]> {
+        let Ok((stack, rest)) = Stack::ref_from_prefix(frame) else { return None };
+        let Stack { ip, udp, .. } = stack;
+        let trusted = udp.checksum() == 0 || checks.udp_checksum == Checksums::Trust;
+        if !stack.is_like(self.stack) || !trusted || checks.ip_checksum == Checksums::Verify && !ip.checksum_ok() {
+            return None;
+        }
+        let (options, inner) = stack.content(rest)?.split_at_checked(self.options.len())?;
+        let same_options = options.is_empty() || options == self.options;
+        (self.inner.is_like(inner) && same_options).then_some(inner)
     }
 }
 
