@@ -32,14 +32,17 @@ struct Traffic {
 
 impl Work for Traffic {
     fn prepare(&mut self) {
-        let Plan { macs, vnis, .. } = self.overlay.borrow().plan;
+        let Plan { macs, vnis, train, flows, .. } = self.overlay.borrow().plan;
         let random = &mut self.random;
         let mut draw = || {
             let (vni, each) = (random.below(vnis.min(macs)), macs.div_ceil(vnis));
             let mut station = || (vni + vnis * random.below(each)) % macs.next_multiple_of(vnis).max(1);
             (station().min(macs - 1), station().min(macs - 1))
         };
-        self.pool.aim((0..PACKETS).map(|_| draw()));
+        self.pool.aim((0..PACKETS.div_ceil(train)).flat_map(|_| core::iter::repeat_n(draw(), train)));
+        if flows {
+            self.pool.draw_flows(random);
+        }
         if self.part == Part::Rewrite {
             self.verdicts = self.overlay.borrow_mut().verdicts(&self.pool);
         }
@@ -86,6 +89,9 @@ pub fn plans() -> Vec<Plan> {
     let sizes = [1, 10_000, 100_000, 1_000_000].map(|macs| Plan { macs, ..Plan::VXLAN });
     let (vxlan, geneve) = (Plan::VXLAN, Plan::GENEVE);
     let others = [
+        Plan { macs: 1, flows: true, ..vxlan },
+        Plan { train: 8, ..vxlan },
+        Plan { train: 8, flows: true, ..vxlan },
         Plan { checksum: true, ..vxlan },
         Plan { ipv6: true, checksum: true, ..vxlan },
         Plan { vnis: 1_000, ..vxlan },

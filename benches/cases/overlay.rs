@@ -38,6 +38,10 @@ pub struct Plan {
     /// Stations on each side.
     pub macs: usize,
     pub vnis: usize,
+    /// Packets in a row between the same two stations.
+    pub train: usize,
+    /// Whether each packet is of a flow of its own.
+    pub flows: bool,
     /// Endpoints, all of them on the flood list.
     pub remotes: usize,
     pub when_full: WhenFull,
@@ -56,6 +60,8 @@ impl Plan {
         checksum: false,
         macs: 10_000,
         vnis: 1,
+        train: 1,
+        flows: false,
         remotes: 8,
         when_full: WhenFull::Evict,
         labels: false,
@@ -77,6 +83,12 @@ impl Plan {
         }
         if self.checksum {
             name += "/checksum";
+        }
+        if self.train > 1 {
+            name += &format!("/trains-{}", self.train);
+        }
+        if self.flows {
+            name += "/flows";
         }
         if self.vnis > 1 {
             name += &format!("/vnis-{}", short(self.vnis));
@@ -407,6 +419,18 @@ impl Pool {
 }
 
 impl Pool {
+    /// Gives every packet other UDP ports, inside and in front of it. There must be no outer checksum.
+    pub fn draw_flows(&mut self, random: &mut Random) {
+        let inner = HEAD + self.len - FRAME;
+        for room in &mut self.rooms {
+            let [a, b, c, d, e, f, ..] = random.next().to_ne_bytes();
+            room.0[inner + 34..inner + 38].copy_from_slice(&[a, b, c, d]);
+            if self.way == Way::Decap {
+                room.0[HEAD + 34..HEAD + 36].copy_from_slice(&[e, f]);
+            }
+        }
+    }
+
     /// Gives every packet another source, one that nobody has seen.
     pub fn strangers(&mut self, random: &mut Random) {
         self.aim((0..PACKETS).map(|_| (0, 0)));
