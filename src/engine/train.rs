@@ -109,7 +109,9 @@ impl Engine<'_> {
     pub(super) fn decide_train(&mut self, first: &Verdict, batch: &[Ready], verdicts: &mut [Verdict]) -> usize {
         let train = batch.iter().take_while(|ready| ready.follows).zip(verdicts);
         match *first {
-            Verdict::Encapsulate(Encapsulate { endpoint, vni, .. }) => {
+            Verdict::Encapsulate(Encapsulate { endpoint, vni, frame, .. }) => {
+                // They are no longer than the one they were compared with, which may have been too long for this endpoint.
+                let train = train.take_while(|(ready, _)| ready.frame.len <= frame.len);
                 train.fold(0, |count: usize, (ready, verdict)| {
                     *verdict = self.encapsulate(ready, (endpoint, vni));
                     count.wrapping_add(1)
