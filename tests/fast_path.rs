@@ -21,11 +21,11 @@ use common::world::{A, B, Frame, Ip, PROFILES, Packet, R, REMOTE, S, THIRD, Vtep
 use proptest::prelude::*;
 use vtep::engine::{Command, DropReason, Event, Input, Place, Profile, Remote, Verdict};
 use vtep::table::{
-    BridgeConfig, BridgeId, Duration, FloodSwitches, PortConfig, PortId, Rate, StormControl, UnderlayId, VlanDecap,
-    VlanEncap,
+    Ageing, BridgeConfig, BridgeId, DuplicateAction, DuplicateDetection, Duration, FloodSwitches, Owner, PortConfig,
+    PortId, Rate, StormControl, UnderlayId, VlanDecap, VlanEncap,
 };
-use vtep::wire::Encapsulation;
 use vtep::wire::edit::{Edit, VlanEdit};
+use vtep::wire::{Encapsulation, Label};
 
 /// Endpoints that a [`Vtep`] has room for.
 const ENDPOINTS: u8 = 32;
@@ -351,5 +351,79 @@ fn a_storm_limit_holds_from_the_frame_behind_it() {
         assert_eq!(vtep.on_port(0, &frame), Verdict::Drop(DropReason::StormControl), "{profile:?}");
         Floods::limit(&mut vtep, StormControl::OFF);
         assert!(matches!(vtep.on_port(0, &frame), Verdict::Flood(_)));
+    }
+}
+
+/// A list may have lost its members: a flood then names none.
+#[test]
+fn an_empty_flood_list_is_no_list() {
+    for profile in PROFILES {
+        let mut vtep = acquainted(profile);
+        vtep.flood_to(THIRD);
+        vtep.command(Command::FloodRemove { bridge: BridgeId(0), remote: Remote::at(THIRD) });
+        for dst in [[0xff; 6], [2, 0, 0, 0, 0, 0x77], [1, 0, 0x5e, 0, 0, 1]] {
+            let frame = Frame::arp(dst, A).bytes();
+            let told = vtep.engine.explain(vtep.now, &Input::from_port(PortId(0), &frame)).verdict;
+            let verdict = vtep.on_port(0, &frame);
+            let Verdict::Flood(flood) = verdict else { panic!("{verdict:?}") };
+            assert_eq!((flood.group, verdict), (None, told), "{profile:?}");
+        }
+    }
+}
+
+/// A late clock tidies the FDB, so only a packet that teaches it something may tell it the time.
+#[test]
+fn a_dropped_packet_does_not_let_the_fdbs_time_go_on() {
+    const HOST: [u8; 6] = [2, 0, 0, 0, 0, 1];
+    let too_long = {
+        let mut packet = inner_ip(false);
+        packet.payload.resize(1500, 0x5a);
+        Frame::ip(R, A, &packet).bytes()
+    };
+    let foreign = Packet { dst: THIRD, ..Packet::from_r_to_a() }.bytes();
+    let congested = Packet { tos: 3, ..Packet::from_r_to_a() }.bytes();
+    let from_port: [(Vec<u8>, DropReason); 9] = [
+        (too_long, DropReason::TooBig),
+        (Frame::new(A, A).bytes(), DropReason::Reflected),
+        (Frame::new([0xff; 6], A).bytes(), DropReason::BroadcastOff),
+        (Frame::new([2, 0, 0, 0, 0, 0x77], A).bytes(), DropReason::UnknownUnicastOff),
+        (Frame::new([1, 0x80, 0xc2, 0, 0, 0], A).bytes(), DropReason::ReservedMulticast),
+        (Frame::new(R, [1, 0, 0, 0, 0, 1]).bytes(), DropReason::SourceMacInvalid),
+        // These find out when they are learned from.
+        (Frame::new(R, S).bytes(), DropReason::SourceMacStatic),
+        (Frame::new(R, HOST).bytes(), DropReason::SourceMacOwn),
+        (Frame::new(R, B).bytes(), DropReason::SourceMacDuplicate),
+    ];
+    let from_port = from_port.iter().map(|(frame, reason)| (Input::from_port(PortId(0), frame), *reason));
+    let from_tunnel = [
+        (Input::from_underlay(UnderlayId(0), &foreign), DropReason::OuterDestinationForeign),
+        (Input::from_underlay(UnderlayId(0), &congested), DropReason::EcnConflict),
+    ];
+    for (input, reason) in from_port.chain(from_tunnel) {
+        for in_batch in [false, true] {
+            let mut vtep = acquainted(Profile::Rfc);
+            let mut config = *vtep.engine.bridge_config(BridgeId(0)).unwrap();
+            (config.flood, config.ageing) = (FloodSwitches::empty(), Ageing::Never);
+            vtep.command(Command::SetBridge { id: BridgeId(0), config });
+            vtep.station_at(S, Remote::at(THIRD));
+            let (bridge, place, owner) = (BridgeId(0), Place::Host, Owner::Local);
+            vtep.command(Command::FdbAdd { bridge, mac: mac(HOST), place, owner, sticky: false, label: Label::NONE });
+            let detection =
+                DuplicateDetection { max_moves: 1, action: DuplicateAction::Drop, ..DuplicateDetection::default() };
+            vtep.command(Command::SetDuplicateDetection { bridge, config: Some(detection) });
+            vtep.on_port(0, &Frame::new(R, B).bytes());
+            vtep.events();
+            let table = |vtep: &Vtep| -> Vec<_> { vtep.engine.table().words().collect() };
+            let before = table(&vtep);
+            // Longer than the table can do without a walk.
+            vtep.now = vtep.now.saturating_add(Duration::from_secs(6 * 3600));
+            let mut verdicts = [Verdict::NOTHING; 3];
+            match in_batch {
+                true => assert_eq!(vtep.engine.step_batch(vtep.now, &[input; 3], &mut verdicts), 3),
+                false => verdicts.fill_with(|| vtep.step(&input)),
+            }
+            assert_eq!(verdicts, [Verdict::Drop(reason); 3]);
+            assert_eq!(table(&vtep), before, "{reason:?}");
+        }
     }
 }

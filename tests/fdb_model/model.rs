@@ -198,6 +198,7 @@ impl Pair<'_> {
         // A refused ageing time or bridge is refused before time is looked at; that is harmless.
         let refused =
             matches!(op, Op::SetAgeing(b, a) if a.validate().is_err() || b.index() >= self.model.setup.bridges);
+        let before = self.model.latest;
         if writes && !refused {
             self.model.latest = self.model.latest.max(coarse);
         }
@@ -205,7 +206,10 @@ impl Pair<'_> {
         self.tidied = self.model.latest - self.model.clean > 9_000;
         match op {
             Op::Learn(bridge, mac, destination, meta, policy) => {
-                self.learn(now, bridge, mac, destination, meta, policy);
+                // What is refused does not let the time go on, unless it is for want of room.
+                if !self.learn(now, bridge, mac, destination, meta, policy) {
+                    self.model.latest = before;
+                }
             }
             Op::Lookup(bridge, mac) => self.lookup(now, bridge, mac),
             Op::Add(bridge, mac, add) => self.add(now, bridge, mac, add, false),
@@ -277,6 +281,7 @@ impl Pair<'_> {
         self.check(now);
     }
 
+    /// Whether time goes on with it.
     fn learn(
         &mut self,
         now: Instant,
@@ -285,7 +290,7 @@ impl Pair<'_> {
         to: Destination,
         meta: Meta,
         policy: LearnPolicy,
-    ) {
+    ) -> bool {
         let before = (self.fdb.bridge_counts(bridge), self.fdb.destination_counts(to));
         let tenants: BTreeMap<BridgeId, u32> = self
             .model
@@ -316,7 +321,7 @@ impl Pair<'_> {
         };
         if let Some(refusal) = refused {
             assert_eq!(learned, Learned::Refused(refusal));
-            return;
+            return false;
         }
         let Some(row) = alive else {
             match learned {
@@ -346,7 +351,7 @@ impl Pair<'_> {
                 }
                 other => panic!("{other:?} for an unknown MAC"),
             }
-            return;
+            return true;
         };
         let owner = row.add.owner;
         if row.add.destination == to {
@@ -359,7 +364,7 @@ impl Pair<'_> {
             if owner == Owner::Dynamic {
                 model.put(bridge, mac, Add { meta, ..row.add });
             }
-            return;
+            return true;
         }
         let yields = match owner {
             Owner::Static => policy.statics,
@@ -376,7 +381,7 @@ impl Pair<'_> {
         };
         if let Some(refusal) = refusal {
             assert_eq!(learned, Learned::Refused(refusal));
-            return;
+            return false;
         }
         match learned {
             Learned::Refused(Refusal::Held) => assert!(policy.hold),
@@ -396,6 +401,8 @@ impl Pair<'_> {
             Learned::Refused(Refusal::DestinationLimit) => assert!(full(before.1)),
             other => panic!("{other:?} for {row:?}"),
         }
+        // Whether there would be room is found out before the move is refused.
+        !policy.hold
     }
 
     fn lookup(&self, now: Instant, bridge: BridgeId, mac: MacAddr) {

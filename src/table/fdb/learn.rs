@@ -124,34 +124,50 @@ impl Fdb<'_> {
             return Learned::Refreshed;
         }
         let epochs = self.books.epochs(key_bridge(probe.key), destination);
-        let expected = Word::dynamic(destination, meta, epochs).stamped(self.clock.stamp());
-        self.learn_slowly(probe, expected, policy)
+        let expected = Word::dynamic(destination, meta, epochs);
+        if !self.is_current(now) {
+            if let Err(refusal) = self.go_on(now, probe, expected, policy) {
+                return Learned::Refused(refusal);
+            }
+        }
+        self.learn_slowly(probe, expected.stamped(self.clock.stamp()), policy)
     }
 
     /// Makes a living dynamic entry that says just this young again; whether there is one. Nothing else changes.
     #[must_use]
     #[inline(always)]
     pub fn refresh(&mut self, now: Instant, probe: Probe, destination: Destination, meta: Meta) -> bool {
-        self.advance(now);
+        if !self.is_current(now) {
+            // Only what is changed lets the time go on.
+            if !self.word(probe).agrees(Word::dynamic(destination, meta, Epochs::NONE)) {
+                return false;
+            }
+            self.advance(now);
+        }
         self.refresh_latest(probe, destination, meta)
     }
 
     /// [`Fdb::refresh`] at the time of the latest change.
     #[inline(always)]
     pub(crate) fn refresh_latest(&mut self, probe: Probe, destination: Destination, meta: Meta) -> bool {
-        let word = Word(self.map.get_or_zero(probe.key, probe.hash));
-        self.refresh_word(probe, word, Word::dynamic(destination, meta, Epochs::NONE))
+        self.refresh_word(probe, self.word(probe), Word::dynamic(destination, meta, Epochs::NONE))
     }
 
     /// [`Fdb::refresh_latest`] of an entry with this label, whose number need not be looked for.
     #[inline(always)]
     pub(crate) fn refresh_labelled(&mut self, probe: Probe, destination: Destination, label: Label) -> bool {
-        let word = Word(self.map.get_or_zero(probe.key, probe.hash));
+        let word = self.word(probe);
         let meta = word.meta();
         if self.books.labels.get(meta) != label || label.is_none() != (meta == Meta::NONE) {
             return false;
         }
         self.refresh_word(probe, word, Word::dynamic(destination, meta, Epochs::NONE))
+    }
+
+    /// What stands there, dead or alive.
+    #[inline(always)]
+    fn word(&self, probe: Probe) -> Word {
+        Word(self.map.get_or_zero(probe.key, probe.hash))
     }
 
     #[inline(always)]
@@ -188,16 +204,7 @@ impl Fdb<'_> {
     }
 
     fn try_learn(&mut self, probe: Probe, expected: Word, policy: LearnPolicy) -> Result<Learned, Refusal> {
-        let bridge = self.books.bridge(key_bridge(probe.key)).ok_or(Refusal::BadBridge)?;
-        if !super::key_mac(probe.key).is_station() {
-            return Err(Refusal::BadMac);
-        }
-        if self.books.destination(expected.destination()).is_none() {
-            return Err(Refusal::BadDestination);
-        }
-        if !bridge.learns {
-            return Err(Refusal::NoLearn);
-        }
+        self.books.may_learn(probe.key, expected.destination())?;
         let Some(slot) = self.map.get_mut(probe.key, probe.hash) else {
             self.books.check_limits(probe.key, expected)?;
             let removed = self.place(probe, expected).map_err(|Full| Refusal::TableFull)?;
@@ -221,6 +228,24 @@ impl Fdb<'_> {
         *slot = expected.0;
         let removed = Removed::new(probe.key, Entry::new(word, age), Removal::Expired);
         Ok(Learned::New { removed: (state == State::Expired).then_some(removed) })
+    }
+
+    /// Lets the table's time follow `now`, unless what is to be learned is refused already. Whoever is refused a move may be
+    /// dropped for it, and a dropped packet changes no table.
+    #[cold]
+    #[inline(never)]
+    fn go_on(&mut self, now: Instant, probe: Probe, expected: Word, policy: LearnPolicy) -> Result<(), Refusal> {
+        let to = expected.destination();
+        self.books.may_learn(probe.key, to)?;
+        if let Some(entry) = self.lookup_probe(now, probe).filter(|entry| entry.destination() != to) {
+            policy.permits(entry)?;
+            if policy.hold {
+                // It is held, or there is no room for it where it goes.
+                self.books.relearn(probe.key, self.word(probe), expected, policy)?;
+            }
+        }
+        self.advance(now);
+        Ok(())
     }
 
     /// Puts a new entry into the table and the books.
@@ -275,6 +300,19 @@ fn eviction_rank((of_bridge, of_destination): (u32, u32), age: u64) -> u64 {
 }
 
 impl Books<'_> {
+    /// Whether a MAC may be learned there at all.
+    #[inline(always)]
+    fn may_learn(&self, key: u64, destination: Destination) -> Result<(), Refusal> {
+        let bridge = self.bridge(key_bridge(key)).ok_or(Refusal::BadBridge)?;
+        if !super::key_mac(key).is_station() {
+            return Err(Refusal::BadMac);
+        }
+        if self.destination(destination).is_none() {
+            return Err(Refusal::BadDestination);
+        }
+        if bridge.learns { Ok(()) } else { Err(Refusal::NoLearn) }
+    }
+
     /// Whether a dynamic entry is alive, and its bridge learns.
     #[inline(never)]
     fn may_refresh(&self, key: u64, word: Word, age: u64) -> bool {
