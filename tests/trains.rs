@@ -14,7 +14,7 @@ mod common;
 
 use common::world::build::{geneve, geneve_option, inner_ip};
 use common::world::read::internet_checksum;
-use common::world::{A, B, Frame, Ip, PROFILES, Packet, R, REMOTE, S, THIRD, VNI, Vtep, mac};
+use common::world::{A, B, Checksum, Frame, Ip, PROFILES, Packet, R, REMOTE, S, THIRD, VNI, Vtep, mac};
 use proptest::prelude::*;
 use vtep::engine::{Command, Input, Place, Profile, Remote, Verdict};
 use vtep::table::{BridgeConfig, BridgeId, Duration, Owner, PortConfig, PortId, UnderlayId};
@@ -109,6 +109,7 @@ enum Event {
     /// Nobody is heard for a moment, or for longer than entries live.
     Later(u64),
     Tick,
+    LateTick,
     /// A station is somewhere else, or forgotten.
     Move([u8; 6], Place),
     Forget([u8; 6]),
@@ -122,11 +123,12 @@ enum Event {
 }
 
 const PORT: PortConfig = PortConfig::new(BridgeId(0));
-const EVENTS: [Event; 16] = [
+const EVENTS: [Event; 17] = [
     Event::Later(100),
     Event::Later(300),
     Event::Later(400_000),
     Event::Tick,
+    Event::LateTick,
     Event::Move(A, Place::Port(PortId(1))),
     Event::Move(R, Place::Port(PortId(1))),
     Event::Move(R, Place::Remote(Remote::at(THIRD))),
@@ -147,6 +149,10 @@ impl Event {
         match self {
             Self::Later(ms) => vtep.now = vtep.now.saturating_add(Duration::from_millis(ms)),
             Self::Tick => vtep.engine.tick(vtep.now),
+            Self::LateTick => {
+                vtep.now = vtep.now.saturating_add(Duration::from_millis(300));
+                vtep.engine.tick(vtep.now);
+            }
             Self::Move(station, place) => {
                 let (mac, owner, label) = (mac(station), Owner::Dynamic, Label::NONE);
                 _ = vtep.try_command(Command::FdbReplace { bridge, mac, place, owner, sticky: false, label });
@@ -212,7 +218,7 @@ impl Sent {
                         outer
                     }
                 };
-                Packet { src, tos, ..outer }.bytes()
+                Packet { src, tos, checksum: Checksum::Zero, ..outer }.bytes()
             }
         };
         Self { from, bytes }
@@ -337,4 +343,20 @@ fn in_a_train_each_frame_has_to_fit() {
         }
         assert_eq!(batch.engine.digest(), single.engine.digest());
     }
+}
+
+/// A train of single steps ends where a batch comes in between: its packets may have moved a station.
+#[test]
+fn a_batch_ends_a_train_of_single_steps() {
+    let world = World { profile: Profile::Rfc, encapsulation: Encapsulation::Vxlan, trust: false, labels: false };
+    let mut vtep = acquainted(&world);
+    let frame = Frame::ip(R, A, &inner_ip(false)).bytes();
+    for _ in 0..3 {
+        vtep.on_port(0, &frame);
+    }
+    let mut verdicts = [Verdict::NOTHING];
+    vtep.engine.step_batch(vtep.now, &[Input::from_port(PortId(1), &frame)], &mut verdicts);
+    assert_eq!(vtep.place_of(A), Some(Place::Port(PortId(1))));
+    vtep.on_port(0, &frame);
+    assert_eq!(vtep.place_of(A), Some(Place::Port(PortId(0))));
 }
