@@ -3,14 +3,15 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 use vtep::engine::{Cursor, Engine, Event, Input, Verdict};
-use vtep::table::{BridgeId, Duration, Instant};
+use vtep::table::{BridgeId, Duration, Instant, UnderlayId};
 use vtep::wire::Depth;
 
 use super::log::{Action, Log};
 
 #[derive(Arbitrary, Debug)]
 struct Batches<'a> {
-    /// How many packets a batch has, less one, modulo the most; one after another.
+    /// How many packets a batch has, less one, modulo the most; one after another. With the top bit of the first one, each
+    /// packet comes three times in a row, the last time with a byte of its first 256 changed: the last two say which and how.
     lens: [u8; 4],
     log: Log<'a>,
 }
@@ -20,7 +21,8 @@ const MOST: u8 = 70;
 
 pub fn run(bytes: &[u8]) {
     let Ok(Batches { lens, log }) = Batches::arbitrary_take_rest(Unstructured::new(bytes)) else { return };
-    let packets = log.actions.iter().map(Action::bytes).collect::<Vec<_>>();
+    let change = (lens[0] >= 0x80).then_some((lens[2], lens[3]));
+    let packets = log.actions.iter().map(|action| train(action, change)).collect::<Vec<_>>();
     let (mut lent, mut lent_too) = (log.memory(), log.memory());
     let mut twins = Twins {
         single: log.engine(&mut lent),
@@ -31,18 +33,42 @@ pub fn run(bytes: &[u8]) {
     };
     let mut lens = lens.iter().cycle().map(|len| usize::from(len % MOST) + 1);
     let mut len = 1;
-    for (action, packet) in log.actions.iter().zip(&packets) {
-        if let Some(bytes) = packet {
-            twins.step(action.input(bytes));
-            if twins.inputs.len() < len {
-                continue;
-            }
+    for (action, packets) in log.actions.iter().zip(&packets) {
+        for bytes in packets {
+            twins.step(input(action, bytes));
+        }
+        if !packets.is_empty() && twins.inputs.len() < len {
+            continue;
         }
         twins.catch_up();
         len = lens.next().unwrap();
         twins.act(action);
     }
     twins.catch_up();
+}
+
+/// The packets that an action stands for.
+fn train(action: &Action<'_>, change: Option<(u8, u8)>) -> Vec<Vec<u8>> {
+    let Some(packet) = action.bytes() else { return Vec::new() };
+    let mut packet = packet.into_owned();
+    if let Action::Tunnel(..) = action {
+        let ethertype: [u8; 2] =
+            if packet.first().is_some_and(|first| first >> 4 == 6) { [0x86, 0xdd] } else { [8, 0] };
+        packet.splice(..0, [[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2].as_slice(), &ethertype].concat());
+    }
+    let Some((at, bits)) = change else { return vec![packet] };
+    let mut last = packet.clone();
+    if let Some(byte) = last.get_mut(usize::from(at)) {
+        *byte ^= bits;
+    }
+    vec![packet.clone(), packet, last]
+}
+
+fn input<'b>(action: &Action<'_>, bytes: &'b [u8]) -> Input<'b> {
+    match action {
+        Action::Tunnel(..) => Input::from_underlay(UnderlayId(0), bytes),
+        _ => action.input(bytes),
+    }
 }
 
 struct Twins<'m, 'p> {
