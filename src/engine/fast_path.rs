@@ -30,7 +30,7 @@ pub(super) struct Ready {
     pub(super) df: bool,
     /// Of a frame from a tunnel, that the sender has applied the policy.
     pub(super) applied: bool,
-    /// Whether it belongs to the [train](super::train) of the packet before it, and is no longer.
+    /// Whether it belongs to the [train](super::train) of the packet before it.
     pub(super) follows: bool,
     /// Of a frame from a tunnel, what its options or its policy ID say.
     pub(super) label: Label,
