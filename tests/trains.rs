@@ -1,5 +1,6 @@
-//! Trains: in a batch, packets that begin as the one before them are read by comparing. Each byte that makes a difference is
-//! changed here in some packet of a train; a batch must still say what single steps say, which is what the whole step says.
+//! Trains: packets that begin as the one before them are read by comparing, in batches and one by one. Each byte that makes a
+//! difference is changed here in some packet of a train; a batch must still say what single steps say, which is what the whole
+//! step says.
 #![allow(
     missing_docs,
     clippy::arithmetic_side_effects,
@@ -33,7 +34,7 @@ struct World {
     labels: bool,
 }
 
-/// A packet: the one before it with a change, or the first of another train. Or something that may change what becomes of it.
+/// A packet: one of the train with a change, or the first of another train. Or something that may change what becomes of it.
 #[derive(Clone, Debug)]
 enum Car {
     Event(Event),
@@ -112,6 +113,7 @@ enum Event {
     /// Nobody is heard for a moment, or for longer than entries live.
     Later(u64),
     Tick,
+    /// A tick when the coarse time has gone on.
     LateTick,
     /// A station is somewhere else, or forgotten.
     Move([u8; 6], Place),

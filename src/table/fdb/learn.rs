@@ -96,7 +96,7 @@ impl Fdb<'_> {
     ///
     /// An entry that says so already is written only when the coarse time (256 ms) has changed. Entries
     /// with another owner than [`Owner::Dynamic`] stay as they are unless `policy` lets them go; local
-    /// and sticky ones always stay.
+    /// and sticky ones always stay. What is refused, unless for want of room, leaves the table's time alone, too.
     #[inline(always)]
     pub fn learn(
         &mut self,
