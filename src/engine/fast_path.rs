@@ -108,8 +108,9 @@ impl Engine<'_> {
             Some(Kind::Port(_)) => self.known_endpoints(now, batch, verdicts),
             Some(Kind::Endpoint(_)) => self.known_ports(now, batch, version, verdicts),
             Some(Kind::LabelledPort(_) | Kind::LabelledEndpoint(_)) => {
-                let decide = |_, ready: &Ready, verdict: &mut _| self.decide_labelled(now, ready, version, verdict);
-                return decided(batch, verdicts, decide);
+                return decided(batch, verdicts, |_, ready, verdict| {
+                    self.decide_labelled(now, ready, version, verdict)
+                });
             }
             _ => return 0,
         };
@@ -267,7 +268,7 @@ impl Engine<'_> {
 
 /// How many packets at the beginning of a batch are decided about, one after another; whether it is the first is told.
 #[inline(always)]
-fn decided(
+pub(super) fn decided(
     batch: &[Ready],
     verdicts: &mut [Verdict],
     mut decide: impl FnMut(bool, &Ready, &mut Verdict) -> Option<()>,

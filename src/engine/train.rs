@@ -5,7 +5,7 @@
 //! differ, lengths and IPv4 checksums, is looked at again. What the tables said holds as well, as long as nothing has changed
 //! them. TCP's header prediction (Van Jacobson) is the same idea.
 
-use super::fast_path::{Kind, Ready};
+use super::fast_path::{Kind, Ready, decided};
 use super::{Deliver, Encapsulate, EndpointHandle, Engine, Form, Ingress, Input, PortHandle, Verdict};
 use crate::table::{Instant, PortId};
 use crate::wire::inner_common::CommonInner;
@@ -107,19 +107,16 @@ impl Engine<'_> {
     /// to learn from them. How many these are.
     #[inline(never)]
     pub(super) fn decide_train(&mut self, first: &Verdict, batch: &[Ready], verdicts: &mut [Verdict]) -> usize {
-        let train = batch.iter().take_while(|ready| ready.follows).zip(verdicts);
         match *first {
             Verdict::Encapsulate(Encapsulate { endpoint, vni, frame, .. }) => {
-                // They are no longer than the one they were compared with, which may have been too long for this endpoint.
-                let train = train.take_while(|(ready, _)| ready.frame.len <= frame.len);
-                train.fold(0, |count: usize, (ready, verdict)| {
-                    *verdict = self.encapsulate(ready, (endpoint, vni));
-                    count.wrapping_add(1)
+                decided(batch, verdicts, |_, ready, verdict| {
+                    // It is no longer than the one it was compared with, which may have been too long for this endpoint.
+                    let follows = ready.follows && ready.frame.len <= frame.len;
+                    follows.then(|| *verdict = self.encapsulate(ready, (endpoint, vni)))
                 })
             }
-            Verdict::Deliver(Deliver { port, .. }) => train.fold(0, |count: usize, (ready, verdict)| {
-                *verdict = self.deliver(ready, port);
-                count.wrapping_add(1)
+            Verdict::Deliver(Deliver { port, .. }) => decided(batch, verdicts, |_, ready, verdict| {
+                ready.follows.then(|| *verdict = self.deliver(ready, port))
             }),
             _ => 0,
         }
