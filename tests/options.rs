@@ -316,15 +316,16 @@ fn the_founding_documents_class_and_type_are_possible() {
 #[test]
 fn a_full_label_table_is_told_of() {
     let mut vtep = reading(|_| {});
-    for n in 0..20_u8 {
+    let mut full = 0;
+    for n in 0..LABELS as u8 + 4 {
         let source = [2, 0, 0, 0, 2, n];
         let inner = Frame::new(A, source).bytes();
         let packet = Packet { inner, ..Packet::with_options(true, &group_option(100 + u32::from(n))) };
         vtep.on_port(0, &Frame::new(R, A).bytes());
         assert_eq!(dropped(vtep.on_underlay(&packet.bytes())), None);
-        assert_eq!(label_of(&vtep, source).is_some(), n < 16, "{n}");
+        assert_eq!(label_of(&vtep, source).is_some(), usize::from(n) < LABELS, "{n}");
+        full += vtep.events().iter().filter(|event| matches!(event, Event::LabelsFull { .. })).count();
     }
-    let full = vtep.events().iter().filter(|event| matches!(event, Event::LabelsFull { .. })).count();
     assert_eq!(full, 4);
 }
 

@@ -1,6 +1,6 @@
 //! Security groups: what a member can say of them, and what that costs others.
 
-use super::common::world::{A, BROADCAST, Frame, Packet, R, REMOTE, S, THIRD, VNI, Vtep, mac};
+use super::common::world::{A, BROADCAST, Frame, LABELS, Packet, R, REMOTE, S, THIRD, VNI, Vtep, mac};
 use core::net::IpAddr;
 use vtep::engine::{Command, DropReason, Event, Place, Profile, Remote, Verdict};
 use vtep::table::{
@@ -77,7 +77,7 @@ fn a_denied_sender_moves_nobody() {
     assert_eq!((after.destination(), after.meta()), (before.destination(), before.meta()));
 }
 
-/// Each entry with a group of its own takes a label, of which there are 16 here. What finds none is not learned, and told;
+/// Each entry with a group of its own takes a label, of which there are [`LABELS`] here. What finds none is not learned, and told;
 /// its frames are judged and delivered all the same. A quota of the member's endpoint keeps room for others.
 #[test]
 fn a_member_that_uses_up_the_labels_is_held_by_its_quota() {
@@ -100,7 +100,7 @@ fn a_member_that_uses_up_the_labels_is_held_by_its_quota() {
             let verdict = vtep.on_underlay(&labelled(REMOTE, 0, 1000 + u16::from(number), &frame));
             assert!(matches!(verdict, Verdict::Deliver(_)), "{verdict:?}");
         }
-        assert_eq!(vtep.engine.table().labels().len(), quota.unwrap_or(16) as usize);
+        assert_eq!(vtep.engine.table().labels().len(), quota.map_or(LABELS, |quota| quota as usize));
         while vtep.engine.poll_event().is_some() {}
 
         let verdict = vtep.on_underlay(&labelled(THIRD, 0, 77, &Frame::new(A, S)));

@@ -10,7 +10,7 @@ mod vtep;
 
 pub(crate) use build::{Checksum, Frame, Ip, Packet, geneve, geneve_option, ip_frame, udp, vxlan};
 pub(crate) use read::{Fields, Packet as Read, internet_checksum};
-pub(crate) use vtep::{PROFILES, Setup, Vtep, mac};
+pub(crate) use vtep::{LABELS, PROFILES, Setup, Vtep, mac};
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

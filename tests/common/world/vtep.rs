@@ -15,6 +15,9 @@ use super::{LOCAL, LOCAL6, OTHER_VNI, Read, VNI};
 
 pub(crate) const PROFILES: [Profile; 2] = [Profile::Rfc, Profile::Linux];
 
+/// Labels that a [`Vtep`] has room for: more than the kernel oracle has stations, each of which may have one of its own.
+pub(crate) const LABELS: usize = 64;
+
 type Memory = Storage<64, 4, 8, 32, 32, 64, 16>;
 
 /// How a [`Vtep`] is set up; change what the test is about.
@@ -63,7 +66,7 @@ impl Vtep {
         };
         change(&mut setup);
         let memory: &'static mut Memory = Box::leak(Box::new(Memory::new()));
-        let labels: &'static mut LabelStorage<16, 16, 2> = Box::leak(Box::new(LabelStorage::new()));
+        let labels: &'static mut LabelStorage<LABELS, 16, 2> = Box::leak(Box::new(LabelStorage::new()));
         let engine = Engine::new(memory.memory(), &setup.config).with_labels(labels.memory());
         let mut vtep = Self { engine, profile, now: Instant::ZERO };
         vtep.command(Command::SetUnderlay { id: UnderlayId(0), config: setup.underlay });
