@@ -86,7 +86,7 @@ pub(crate) fn describe(scenario: &Scenario, outcome: &Outcome) -> String {
     if !outcome.faults.is_empty() {
         let _ = writeln!(text, "    {:?}", scenario.device);
     }
-    if scenario.ops.len() <= 8 {
+    if scenario.ops.len() <= 24 {
         for step in 0..scenario.ops.len() {
             let _ = writeln!(text, "    {step}: {}", op(scenario, step));
         }
