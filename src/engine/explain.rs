@@ -5,7 +5,7 @@ use super::decision::{Decision, Source};
 use super::labelled::{Copied, Judged};
 use super::packet::{Origin, Packet};
 use super::{Deliver, DropReason, Encapsulate, Engine, Flood, Input, Place, Switches, Verdict};
-use crate::table::{BridgeId, EndpointId, Instant, PortId, Rule};
+use crate::table::{BridgeId, Destination, EndpointAddress, EndpointId, Instant, Owner, PortId, Rule};
 use crate::wire::{Label, MacAddr, SecurityGroup};
 
 /// What is decided about a packet; see [`Engine::explain`].
@@ -70,7 +70,7 @@ impl Engine<'_> {
             bridge,
             macs: framed.then(|| (packet.inner.src(), packet.inner.dst())),
             label: decision.label,
-            learns: self.would_learn(&packet, &decision, &verdict),
+            learns: self.would_learn(now, &packet, &decision, &verdict),
             policy: decision.judged.map(|judged| self.told(&judged)),
             verdict,
         }
@@ -102,7 +102,13 @@ impl Engine<'_> {
         ports.chain(endpoints)
     }
 
-    fn would_learn(&self, packet: &Packet, decision: &Decision, verdict: &Verdict) -> Option<(Place, Label)> {
+    fn would_learn(
+        &self,
+        now: Instant,
+        packet: &Packet,
+        decision: &Decision,
+        verdict: &Verdict,
+    ) -> Option<(Place, Label)> {
         let learn = decision.learn?;
         let dropped = matches!(verdict, Verdict::Drop(_)) && !self.switches.contains(Switches::LEARN_BEFORE_VALIDATE);
         if dropped {
@@ -110,12 +116,40 @@ impl Engine<'_> {
         }
         let place = match (learn.source, packet.origin) {
             (Source::Port(port), _) => Place::Port(port),
-            (Source::Endpoint { .. }, Origin::Tunnel(bridge, carrier)) => {
-                Place::Remote(carrier.tracks.address(self.bridge_config(bridge)?).into())
+            (Source::Endpoint { id, .. }, Origin::Tunnel(bridge, carrier)) => {
+                let address = carrier.tracks.address(self.bridge_config(bridge)?);
+                Place::Remote(self.would_learn_at(now, packet, id, address).into())
             }
             _ => return None,
         };
         Some((place, learn.label))
+    }
+
+    /// Where an entry is after a packet from `address` was learned from, whose sender is the endpoint `id`, if any: what
+    /// [`Engine::learn`] does about entries that stand at the same IP address with another port or VNI, and about Linux's
+    /// moves, which keep both.
+    fn would_learn_at(
+        &self,
+        now: Instant,
+        packet: &Packet,
+        id: Option<EndpointId>,
+        address: EndpointAddress,
+    ) -> EndpointAddress {
+        let ip_only = self.switches.contains(Switches::MOVE_IP_ONLY);
+        let entry = self.fdb.lookup_probe(now, packet.src);
+        let known = entry.and_then(|entry| Some((entry, self.endpoint_of(entry.destination())?.address)));
+        if let Some((entry, known)) = known {
+            let is_there = id.is_some_and(|id| entry.destination() == Destination::Endpoint(id));
+            let same_host = (known.underlay, known.address) == (address.underlay, address.address);
+            if is_there || same_host && (ip_only || entry.sticky() || entry.owner() != Owner::Dynamic) {
+                return known;
+            }
+            if ip_only {
+                return EndpointAddress { underlay: address.underlay, address: address.address, ..known };
+            }
+        }
+        let named = id.filter(|_| !ip_only).and_then(|id| self.endpoints.get(id));
+        named.map_or(address, |endpoint| endpoint.address)
     }
 
     fn told(&self, judged: &Judged) -> PolicyDecision {
