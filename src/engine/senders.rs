@@ -3,16 +3,20 @@
 //! Finding a packet's bridge, its sender and whether the bridge listens to it takes several look-ups, and gives the same
 //! for every packet of a tunnel until something changes: by a command, by an endpoint that comes or goes, or by an entry
 //! that moves, since an entry of a control plane may be what names an endpoint.
+//!
+//! Tunnels are many: one for each VNI and each host behind which its stations are. The hosts among them are few, so what
+//! does not depend on the VNI is kept once more for each host. A packet whose tunnel is not remembered, but whose host is,
+//! needs the look-up of its VNI and no other.
 
 use core::net::{IpAddr, Ipv4Addr};
 
 use super::decision::Network;
 use super::{DropReason, Engine};
-use crate::table::{BridgeConfig, BridgeId, EndpointAddress, EndpointId, Pace, UnderlayId};
+use crate::table::{Admission, BridgeConfig, BridgeId, Endpoint, EndpointAddress, EndpointId, Pace, UnderlayId};
 use crate::wire::outer::common::Envelope;
 use crate::wire::{Encapsulation, Outer, UdpChecksum, Vni};
 
-/// Tunnels remembered; a power of two.
+/// Tunnels remembered, and hosts; a power of two.
 const RECENT: usize = 16;
 
 /// The bridge a tunnel packet is for, and the endpoint that sent it: one that the bridge listens to.
@@ -26,10 +30,22 @@ pub(super) struct Sender {
     pub(super) pace: Pace,
 }
 
-/// The tunnels seen of late, each in the one place that its key allows.
+/// The one endpoint at its IP address, as which every bridge with this UDP port and tunnel header knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Host {
+    endpoint: EndpointId,
+    /// Of its packets.
+    encapsulation: Encapsulation,
+    /// Whether somebody has configured it, or named it.
+    configured: bool,
+}
+
+/// The tunnels and the hosts seen of late, each in the one place that its key allows.
 #[derive(Clone, Debug)]
 pub(super) struct Senders {
     recent: [(Key, Sender); RECENT],
+    /// Their keys are without VNI.
+    hosts: [(Key, Host); RECENT],
     /// The version of the endpoints at which all of them were found.
     version: u64,
 }
@@ -47,13 +63,22 @@ struct Key {
 }
 
 impl Senders {
-    /// None yet.
-    pub(super) const NONE: Self = {
+    /// None yet. A function: as a constant, it would stand in flash.
+    pub(super) fn new() -> Self {
         let encapsulation = Encapsulation::Vxlan;
         let nobody = Sender { bridge: BridgeId(0), endpoint: EndpointId(0), encapsulation, pace: Pace::Whole };
-        let nobody = (Key { addresses: [0; 4], rest: 0 }, nobody);
-        Self { recent: [nobody; RECENT], version: 0 }
-    };
+        let no_host = Host { endpoint: EndpointId(0), encapsulation, configured: false };
+        Self { recent: [(Key::NONE, nobody); RECENT], hosts: [(Key::NONE, no_host); RECENT], version: 0 }
+    }
+
+    /// Forgets all, as of a new version of the endpoints.
+    #[cold]
+    #[inline(never)]
+    fn forget(&mut self, version: u64) {
+        self.recent.iter_mut().for_each(|(key, _)| *key = Key::NONE);
+        self.hosts.iter_mut().for_each(|(key, _)| *key = Key::NONE);
+        self.version = version;
+    }
 }
 
 /// Of a tunnel packet, what says who sent it and whether it is for us.
@@ -89,6 +114,9 @@ impl Tracks {
 }
 
 impl Key {
+    /// No packet's.
+    const NONE: Self = Self { addresses: [0; 4], rest: 0 };
+
     #[inline(always)]
     fn new(tracks: &Tracks) -> Self {
         let rest = Self::rest(tracks.vni, tracks.dst_port, tracks.underlay);
@@ -108,6 +136,12 @@ impl Key {
     #[inline(always)]
     fn rest(vni: Vni, dst_port: u16, underlay: UnderlayId) -> u64 {
         1 << 63 | u64::from(vni.get()) << 32 | u64::from(dst_port) << 16 | u64::from(underlay.0)
+    }
+
+    /// That of its host.
+    #[inline(always)]
+    const fn without_vni(self) -> Self {
+        Self { rest: self.rest & !(0xff_ffff << 32), ..self }
     }
 
     #[inline(always)]
@@ -148,7 +182,8 @@ fn halves(address: IpAddr) -> [u64; 2] {
 impl Engine<'_> {
     /// Whose a tunnel packet is; `None` where no bridge takes it, and where its sender is no endpoint of ours (yet).
     ///
-    /// Cost: one cache line where one of the same tunnel came of late; else that of the look-ups of a whole step.
+    /// Cost: one cache line where one of the same tunnel came of late; the VNI's look-up where one of the same host did; else
+    /// that of the look-ups of a whole step.
     #[inline(always)]
     pub(super) fn recent_sender(&mut self, tracks: &Tracks) -> Option<Sender> {
         let key = Key::new(tracks);
@@ -178,7 +213,12 @@ impl Engine<'_> {
     fn remember_v4_sender(&mut self, underlay: UnderlayId, addresses: u64, rest: u64) -> Option<Sender> {
         let [a, b, c, d, dst @ ..] = addresses.to_be_bytes();
         let [_, v0, v1, v2, p0, p1, ..] = rest.to_be_bytes();
-        let dst_port = u16::from_be_bytes([p0, p1]);
+        let key = Key { addresses: [addresses, 0, 0, 0], rest };
+        let (vni, dst_port) = (Vni::from_bytes([v0, v1, v2]), u16::from_be_bytes([p0, p1]));
+        if let Some(sender) = self.sender_at_host(&key, vni, dst_port) {
+            self.remember(key, sender);
+            return Some(sender);
+        }
         let tracks = Tracks {
             underlay,
             src: IpAddr::V4(Ipv4Addr::from([a, b, c, d])),
@@ -187,44 +227,77 @@ impl Engine<'_> {
             // Over IPv4, nobody asks.
             checksum: UdpChecksum::Unverified,
             encapsulation: self.udp_ports.get(dst_port)?,
-            vni: Vni::from_bytes([v0, v1, v2]),
+            vni,
         };
-        let network = self.receiver_inline(&tracks).ok()?;
-        let address = tracks.address(network.config);
-        let endpoint = self.admitted_inline(network, &address, tracks.checksum).ok()??;
-        let sender =
-            Sender { bridge: network.id, endpoint, encapsulation: tracks.encapsulation, pace: network.bridge.pace };
-        self.remember(Key { addresses: [addresses, 0, 0, 0], rest }, sender);
-        Some(sender)
+        self.find_sender(key, &tracks)
     }
 
     /// What the tables say, remembered.
     #[inline(never)]
     fn remember_sender(&mut self, tracks: Tracks) -> Option<Sender> {
-        let network = self.receiver(&tracks).ok()?;
+        let key = Key::new(&tracks);
+        if let Some(sender) = self.sender_at_host(&key, tracks.vni, tracks.dst_port) {
+            self.remember(key, sender);
+            return Some(sender);
+        }
+        self.find_sender(key, &tracks)
+    }
+
+    /// The sender of a packet whose host is remembered; `None` where it takes the tables to tell.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    fn sender_at_host(&self, key: &Key, vni: Vni, dst_port: u16) -> Option<Sender> {
+        let key = key.without_vni();
+        let (known, host) = self.senders.hosts.get(key.place())?;
+        if self.senders.version != self.endpoints.version() || !known.is(&key) {
+            return None;
+        }
+        let Host { endpoint, encapsulation, configured } = *host;
+        let network = self.network(self.vnis.bridge(encapsulation, dst_port, vni)?)?;
+        // Another bridge than the one that the host was met in may not listen to it.
+        let admitted = match network.config.admission {
+            Admission::Anyone => true,
+            Admission::Configured => configured,
+            Admission::FloodList => network.bridge.flood_list.is_some_and(|l| self.flood_lists.contains(l, endpoint)),
+        };
+        admitted.then_some(Sender { bridge: network.id, endpoint, encapsulation, pace: network.bridge.pace })
+    }
+
+    /// What the tables say of a tunnel, remembered; and of its host, if every bridge would say the same of that.
+    #[inline(never)]
+    fn find_sender(&mut self, key: Key, tracks: &Tracks) -> Option<Sender> {
+        let network = self.receiver_inline(tracks).ok()?;
         let address = tracks.address(network.config);
-        let endpoint = self.admitted(network, &address, tracks.checksum).ok()??;
-        let sender =
-            Sender { bridge: network.id, endpoint, encapsulation: tracks.encapsulation, pace: network.bridge.pace };
-        self.remember(Key::new(&tracks), sender);
+        let endpoint = self.admitted_inline(network, &address, tracks.checksum).ok()??;
+        let encapsulation = tracks.encapsulation;
+        let sender = Sender { bridge: network.id, endpoint, encapsulation, pace: network.bridge.pace };
+        let host = self.endpoints.get(endpoint).filter(|known| self.is_common(endpoint, known, &address, tracks));
+        let host = host.map(|known| Host { endpoint, encapsulation, configured: self.is_configured(endpoint, known) });
+        self.remember(key, sender);
+        let key = key.without_vni();
+        if let (Some(host), Some(place)) = (host, self.senders.hosts.get_mut(key.place())) {
+            *place = (key, host);
+        }
         Some(sender)
+    }
+
+    /// Whether all bridges that a packet may be for take this endpoint to be its sender: it has the sender's address, and
+    /// there is no other at the same IP address, which a flood list could mean. And the packet came to an address of ours,
+    /// not to that of a multicast group, which only some bridges have joined.
+    fn is_common(&self, id: EndpointId, endpoint: &Endpoint, address: &EndpointAddress, tracks: &Tracks) -> bool {
+        endpoint.address == *address
+            && self.endpoints.is_alone(id)
+            && self.underlay(tracks.underlay).is_some_and(|underlay| underlay.is_local(tracks.dst))
     }
 
     #[inline(always)]
     fn remember(&mut self, key: Key, sender: Sender) {
         let version = self.endpoints.version();
         if self.senders.version != version {
-            self.forget_senders(version);
+            self.senders.forget(version);
         }
         if let Some(place) = self.senders.recent.get_mut(key.place()) {
             *place = (key, sender);
         }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn forget_senders(&mut self, version: u64) {
-        self.senders = Senders { version, ..Senders::NONE };
     }
 
     /// The bridge a sound tunnel packet is for, or why it is for none: wrong addresses, or nobody's VNI.

@@ -159,7 +159,7 @@ impl<'a> Engine<'a> {
             policy: Policy::new(&mut [], &mut [], config.seed),
             traffic: &mut [],
             seeds: config.seed,
-            senders: Senders::NONE,
+            senders: Senders::new(),
             train: Train::NONE,
             now: Instant::ZERO,
             last_tick: Instant::ZERO,
