@@ -48,6 +48,8 @@ pub struct Ageing {
 }
 
 const STEPS: usize = 64 * 1024;
+/// Steps in a row with one way of sweeping. Short, so that whatever else the machine does meets all of them.
+const BLOCK: usize = 4 * PACKETS;
 
 /// Decapsulation with learning among a million entries, with and without sweeping.
 pub fn ageing(rounds: usize) -> Ageing {
@@ -57,35 +59,40 @@ pub fn ageing(rounds: usize) -> Ageing {
     let mut random = Random(5);
     let mut ticks = Vec::new();
     let mut tails = Vec::new();
-    for round in 0..rounds {
-        let mut of = [Tail { p50: 0.0, p99: 0.0, p999: 0.0, worst: 0.0 }; 3];
-        for turn in 0..SWEEPS.len() {
-            let which = (round + turn) % SWEEPS.len();
-            let mut cycles = Vec::with_capacity(STEPS);
-            while cycles.len() < STEPS {
-                pool.aim((0..PACKETS).map(|_| (random.below(plan.macs), random.below(plan.macs))));
-                for number in 0..PACKETS {
-                    let now = overlay.now();
-                    if SWEEPS[which] == Sweep::Always && number % 32 == 0 {
-                        let start = clock::start();
-                        overlay.engine.tick(now);
-                        ticks.push((clock::stop() - start) as u32);
-                    }
-                    let due = overlay.engine.next_deadline().is_some_and(|deadline| deadline <= now);
-                    let tick = SWEEPS[which] == Sweep::Due && due;
-                    let start = clock::start();
-                    if tick {
-                        overlay.engine.tick(now);
-                    }
-                    core::hint::black_box(overlay.step_one(&pool, number));
-                    cycles.push((clock::stop() - start) as u32);
+    for _ in 0..rounds {
+        let mut cycles: [Vec<u32>; 3] = Default::default();
+        for block in 0..STEPS / BLOCK {
+            for turn in 0..SWEEPS.len() {
+                let which = (block + turn) % SWEEPS.len();
+                for _ in 0..BLOCK / PACKETS {
+                    pool.aim((0..PACKETS).map(|_| (random.below(plan.macs), random.below(plan.macs))));
+                    steps(&mut overlay, &pool, SWEEPS[which], &mut cycles[which], &mut ticks);
                 }
             }
-            of[which] = Tail::of(cycles);
         }
-        tails.push(of);
+        tails.push(cycles.map(Tail::of));
     }
     Ageing { entries: 2 * plan.macs, rounds: tails, tick: Tail::of(ticks).p50 }
+}
+
+/// A pool's packets, one by one.
+fn steps(overlay: &mut Overlay, pool: &Pool, sweep: Sweep, cycles: &mut Vec<u32>, ticks: &mut Vec<u32>) {
+    for number in 0..PACKETS {
+        let now = overlay.now();
+        if sweep == Sweep::Always && number % 32 == 0 {
+            let start = clock::start();
+            overlay.engine.tick(now);
+            ticks.push((clock::stop() - start) as u32);
+        }
+        let due = overlay.engine.next_deadline().is_some_and(|deadline| deadline <= now);
+        let tick = sweep == Sweep::Due && due;
+        let start = clock::start();
+        if tick {
+            overlay.engine.tick(now);
+        }
+        core::hint::black_box(overlay.step_one(pool, number));
+        cycles.push((clock::stop() - start) as u32);
+    }
 }
 
 #[derive(Serialize, Deserialize)]
