@@ -41,14 +41,34 @@ impl Places {
 /// A copy of `bytes` for each of 256 packets, each from and to a place of its own; the compiler does not know how many
 /// bytes, as it would not know a stored header's length.
 pub fn copy(name: impl Into<String>, bytes: usize) -> Case {
+    copy_by::<0>(name, bytes)
+}
+
+/// The same copy by seven loops, whose code stands in seven places: that, too, is part of what it takes.
+pub fn copies(name: &str, bytes: usize) -> [Case; 7] {
+    [
+        copy_by::<0>(name, bytes),
+        copy_by::<1>(name, bytes),
+        copy_by::<2>(name, bytes),
+        copy_by::<3>(name, bytes),
+        copy_by::<4>(name, bytes),
+        copy_by::<5>(name, bytes),
+        copy_by::<6>(name, bytes),
+    ]
+}
+
+fn copy_by<const LOOP: usize>(name: impl Into<String>, bytes: usize) -> Case {
     let mut places = Places::new();
-    Case::new(name, PACKETS, move || {
-        for (from, to) in places.pairs() {
-            let at = ROOM - black_box(bytes);
-            to[at..].copy_from_slice(&from[at..]);
-        }
-        black_box(&places).apart.len() as u64
-    })
+    Case::new(name, PACKETS, move || copy_all::<LOOP>(&mut places, bytes))
+}
+
+#[inline(never)]
+fn copy_all<const LOOP: usize>(places: &mut Places, bytes: usize) -> u64 {
+    for (from, to) in places.pairs() {
+        let at = ROOM - black_box(bytes);
+        to[at..].copy_from_slice(&from[at..]);
+    }
+    black_box(LOOP as u64)
 }
 
 /// The same where the compiler knows how many: a few wide loads and stores.

@@ -269,9 +269,12 @@ impl Overlay {
         self.engine.command(Instant::ZERO, &command).unwrap_or_else(|error| panic!("{command:?}: {error:?}"));
     }
 
-    /// The time, at 10 million packets a second.
+    /// At 10 million packets a second.
+    pub const PACKETS_PER_MS: u64 = 10_000;
+
+    /// The time.
     pub fn now(&self) -> Instant {
-        Instant::from_millis(self.packets / 10_000)
+        Instant::from_millis(self.packets / Self::PACKETS_PER_MS)
     }
 
     /// Steps all packets of a pool and writes what becomes of them.

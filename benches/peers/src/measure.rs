@@ -15,7 +15,7 @@ pub struct Group {
     pub cases: BTreeMap<String, Vec<f64>>,
 }
 
-/// What every group holds, so that its figures can be scaled: see the page.
+/// What every group holds, so that its figures can be scaled: see the page. Of each round, the middle one of several copies.
 pub const CALIBRATION: &str = "copy/50";
 
 /// Operations that a case does before it is measured, and while it is.
@@ -23,7 +23,7 @@ const OPS: usize = 16 * 1024;
 
 /// Measures the cases of a group in `rounds` rounds.
 pub fn group(name: &str, rounds: usize, mut cases: Vec<Case>) -> Group {
-    cases.push(crate::cases::floor::copy(CALIBRATION, 50));
+    let mut copies = crate::cases::floor::copies(CALIBRATION, 50);
     let mut times: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     let mut random = Random(rounds as u64);
     let mut order: Vec<usize> = (0..cases.len()).collect();
@@ -31,14 +31,28 @@ pub fn group(name: &str, rounds: usize, mut cases: Vec<Case>) -> Group {
         for last in (1..order.len()).rev() {
             order.swap(last, random.below(last + 1));
         }
-        for index in &order {
-            let case = &mut cases[*index];
-            turn(case);
-            let cycles = (turn(case) * 100.0).round() / 100.0;
-            times.entry(case.name.clone()).or_default().push(cycles);
+        let mut calibration = Vec::new();
+        // The copies are spread over the round, so that they meet what the cases meet.
+        let each = order.len().div_ceil(copies.len()).max(1);
+        let mut copy = copies.iter_mut();
+        for chunk in order.chunks(each) {
+            calibration.extend(copy.next().map(measured));
+            for index in chunk {
+                let case = &mut cases[*index];
+                let cycles = measured(case);
+                times.entry(case.name.clone()).or_default().push(cycles);
+            }
         }
+        calibration.extend(copy.map(measured));
+        times.entry(CALIBRATION.into()).or_default().push(Spread::of(calibration).median);
     }
     Group { name: name.into(), cases: times }
+}
+
+/// Cycles an operation, after a turn that brings caches and predictors to where they were.
+fn measured(case: &mut Case) -> f64 {
+    turn(case);
+    (turn(case) * 100.0).round() / 100.0
 }
 
 /// Cycles an operation, over all runs but those in which the processor did something else: a run that takes four times

@@ -29,8 +29,8 @@ impl Tail {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Sweep {
     None,
-    /// When [`Engine::next_deadline`](vtep::engine::Engine::next_deadline) asks for it; the time it takes is the next
-    /// step's.
+    /// As often as [`Engine::next_deadline`](vtep::engine::Engine::next_deadline) asks for it; the time it takes is the
+    /// next step's.
     Due,
     /// Before each batch of 32 packets, far more often than it is asked for.
     Always,
@@ -57,16 +57,38 @@ pub fn ageing(rounds: usize) -> Ageing {
     let mut overlay = Overlay::new(plan);
     let mut pool = Pool::new(plan, Way::Decap);
     let mut random = Random(5);
+    let every = steps_between_sweeps(&mut overlay);
+    let mut due_in = every;
     let mut ticks = Vec::new();
     let mut tails = Vec::new();
     for _ in 0..rounds {
         let mut cycles: [Vec<u32>; 3] = Default::default();
-        for block in 0..STEPS / BLOCK {
+        for _ in 0..STEPS / BLOCK {
+            let first = random.below(SWEEPS.len());
             for turn in 0..SWEEPS.len() {
-                let which = (block + turn) % SWEEPS.len();
+                let which = (first + turn) % SWEEPS.len();
                 for _ in 0..BLOCK / PACKETS {
                     pool.aim((0..PACKETS).map(|_| (random.below(plan.macs), random.below(plan.macs))));
-                    steps(&mut overlay, &pool, SWEEPS[which], &mut cycles[which], &mut ticks);
+                    for number in 0..PACKETS {
+                        if SWEEPS[which] == Sweep::Always && number % 32 == 0 {
+                            let start = clock::start();
+                            overlay.engine.tick(overlay.now());
+                            ticks.push((clock::stop() - start) as u32);
+                        }
+                        let mut tick = false;
+                        if SWEEPS[which] == Sweep::Due {
+                            // By the steps that are swept so: time goes on in the other blocks, too.
+                            due_in -= 1;
+                            tick = due_in == 0;
+                            due_in = if tick { every } else { due_in };
+                        }
+                        let start = clock::start();
+                        if tick {
+                            overlay.engine.tick(overlay.now());
+                        }
+                        core::hint::black_box(overlay.step_one(&pool, number));
+                        cycles[which].push((clock::stop() - start) as u32);
+                    }
                 }
             }
         }
@@ -75,24 +97,12 @@ pub fn ageing(rounds: usize) -> Ageing {
     Ageing { entries: 2 * plan.macs, rounds: tails, tick: Tail::of(ticks).p50 }
 }
 
-/// A pool's packets, one by one.
-fn steps(overlay: &mut Overlay, pool: &Pool, sweep: Sweep, cycles: &mut Vec<u32>, ticks: &mut Vec<u32>) {
-    for number in 0..PACKETS {
-        let now = overlay.now();
-        if sweep == Sweep::Always && number % 32 == 0 {
-            let start = clock::start();
-            overlay.engine.tick(now);
-            ticks.push((clock::stop() - start) as u32);
-        }
-        let due = overlay.engine.next_deadline().is_some_and(|deadline| deadline <= now);
-        let tick = sweep == Sweep::Due && due;
-        let start = clock::start();
-        if tick {
-            overlay.engine.tick(now);
-        }
-        core::hint::black_box(overlay.step_one(pool, number));
-        cycles.push((clock::stop() - start) as u32);
-    }
+/// Steps from one sweep to the next that the engine asks for, at the rate at which time goes on here.
+fn steps_between_sweeps(overlay: &mut Overlay) -> u64 {
+    let now = overlay.now();
+    overlay.engine.tick(now);
+    let deadline = overlay.engine.next_deadline().expect("entries age");
+    (deadline.as_millis() - now.as_millis()) * Overlay::PACKETS_PER_MS
 }
 
 #[derive(Serialize, Deserialize)]
