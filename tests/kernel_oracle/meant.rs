@@ -39,6 +39,12 @@ pub(crate) const MEANT: &[Meant] = &[
         covers: |case| received(case) && case.device.v6 && ours_drops(case, &["outer-zero-length"]),
     },
     Meant {
+        name: "IPv6 options",
+        teaches: true,
+        why: "the kernel reads what is in extension headers and drops what it does not like there; the engine steps over them",
+        covers: |case| received(case) && has_extensions(case) && !delivered(case.kernel) && delivered(case.ours),
+    },
+    Meant {
         name: "IPv6 sources",
         teaches: true,
         why: "the kernel's IPv6 takes packets from the unspecified address and from its own; its IPv4 does not, nor the engine",
@@ -139,6 +145,12 @@ pub(crate) const MEANT: &[Meant] = &[
         },
     },
 ];
+
+/// Whether something stands between the outer IPv6 header and UDP.
+fn has_extensions(case: &Case<'_>) -> bool {
+    let Op::Rx(frames) = case.op else { return false };
+    case.device.v6 && frames.iter().any(|frame| frame.get(20).is_some_and(|next_header| *next_header != 17))
+}
 
 /// The station that a packet is from.
 pub(crate) fn station(case: &Case<'_>) -> Option<String> {
